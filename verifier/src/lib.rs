@@ -1,1 +1,118 @@
-//! Placeholder.
+//! May this image run?
+//!
+//! [`Verifier::judge`] answers for one digest with a [`Verdict`] (yes or no, with reasons) or with an
+//! [`Error`] (could not find out). The argument that a yes is sound, in steps that each have one home:
+//!
+//! 1. *Which image.* `judge` takes a [`Pinned`]: a digest, never a tag. Every body is hashed on arrival
+//!    (seaworthy-oci), so an index's signature covers its children, and nothing fetched twice can differ.
+//! 2. *What was said about it.* [`evidence`] lists everything attached, whole or not at all: a list cut short,
+//!    a 403 or a 429 is an error, never "unsigned".
+//! 3. *Who said it.* `check` is the only file that makes a `Verified<_>`, and it makes one only from exact
+//!    bytes, an accepted algorithm, one signature, a trusted signer, and a subject that is the judged digest.
+//! 4. *Whether it is enough.* `policy` sees verified statements alone, and of an SBOM the
+//!    [`Inventory`](seaworthy_sbom::inventory::Inventory) alone. A signature requirement is met by a signature,
+//!    an attestation requirement by an attestation. Thresholds count distinct signers.
+//! 5. *What follows.* Everything that is not a yes in all matching policies that enforce is a no. No policy
+//!    matches: no.
+//!
+//! The caller supplies the time ([`Context::now`]) and the place ([`Source`]); this package has no clock, no
+//! socket and no global state of its own.
+
+mod authority;
+mod check;
+mod error;
+pub mod evidence;
+mod files;
+mod judge;
+mod legacy;
+pub mod limits;
+pub mod policy;
+mod statement;
+mod trust;
+mod verdict;
+
+pub use authority::{Authority, Identity, PUBLIC_KEY_BYTES, PublicKey, TrustedKey};
+pub use error::Error;
+pub use policy::{ImageName, Mode, Policy, PolicyError, Problem, Requirement};
+pub use statement::PredicateType;
+pub use trust::{TRUSTED_ROOT_BYTES, Trust};
+pub use verdict::{
+    Decision, Explanation, PolicyVerdict, Refusal, RequirementVerdict, Role, Signer, SubjectVerdict,
+    VERDICT_VERSION, Verdict,
+};
+
+use jiff::Timestamp;
+use seaworthy_oci::{Pinned, Platform, RawManifest, Source};
+
+/// What a judgement depends on besides image and policies.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The time at which is judged.
+    pub now: Timestamp,
+    /// Which platforms of an index.
+    pub platforms: Platforms,
+}
+
+/// Which platforms of an index are judged. The index itself always is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Platforms {
+    /// Every one that a runtime could run.
+    #[default]
+    All,
+    /// Those that serve one of these; each must be served by one at least.
+    Only(Vec<Platform>),
+}
+
+/// The decision engine: policies, and the circumstances to judge in.
+#[derive(Debug)]
+pub struct Verifier {
+    policies: Vec<Policy>,
+    context: Context,
+}
+
+impl Verifier {
+    /// A verifier for `policies`.
+    ///
+    /// # Errors
+    /// Where two policies have one name: it would not be clear which of them a verdict speaks of.
+    pub fn new(policies: Vec<Policy>, context: Context) -> Result<Self, PolicyError> {
+        let mut policies = policies;
+        policies.sort_by(|a, b| a.name().cmp(b.name()));
+        policy::unique_names(&policies)?;
+        Ok(Self { policies, context })
+    }
+
+    /// The policies, sorted by name.
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// Judges `image`, found at `source`, under the name `name`.
+    ///
+    /// # Errors
+    /// Where it could not be found out and a matching policy enforces. In audit and warn mode the verdict
+    /// says so instead ([`Refusal::CouldNotFindOut`]).
+    pub async fn judge(
+        &self,
+        source: &dyn Source,
+        image: &Pinned,
+        name: &ImageName,
+    ) -> Result<Verdict, Error> {
+        judge::judge(self, source, image, None, name).await
+    }
+
+    /// [`Verifier::judge`] for a caller that has the manifest at hand, such as from
+    /// [`seaworthy_oci::resolve`]: it is not fetched again, and its digest is compared.
+    ///
+    /// # Errors
+    /// As [`Verifier::judge`].
+    pub async fn judge_manifest(
+        &self,
+        source: &dyn Source,
+        image: &Pinned,
+        manifest: RawManifest,
+        name: &ImageName,
+    ) -> Result<Verdict, Error> {
+        judge::judge(self, source, image, Some(manifest), name).await
+    }
+}

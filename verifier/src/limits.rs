@@ -1,0 +1,25 @@
+//! What the verifier bounds beyond [`seaworthy_oci::limits`].
+//!
+//! A pusher without a key can attach as much as the registry takes; none of it may cost us more than this.
+//! Where a limit is passed there is an error that names it, never a partial judgement.
+
+/// Pieces of evidence on one digest. Real images have fewer than ten.
+pub const EVIDENCE_ITEMS: usize = 32;
+/// Bytes of all evidence on one digest.
+pub const EVIDENCE_BYTES: u64 = 64 << 20;
+/// Bytes of one bundle or envelope: an SBOM of the largest images, in base64.
+pub const EVIDENCE_ITEM_BYTES: u64 = 48 << 20;
+/// Bytes of one legacy payload: a hundred times what cosign writes.
+pub const SIMPLE_SIGNING_BYTES: u64 = 64 << 10;
+/// Subjects of one statement. A build of many artifacts has hundreds.
+pub const STATEMENT_SUBJECTS: usize = 1_000;
+/// Transparency log entries in one bundle: one is usual, two logs are careful.
+pub const LOG_ENTRIES: usize = 8;
+/// Platforms of one index that are judged at once; the official images have about a dozen.
+pub const PLATFORMS: usize = 64;
+/// Packages of one SBOM.
+pub const SBOM_PACKAGES: usize = 200_000;
+/// Explanations that one requirement lists; the rest are counted.
+pub const EXPLANATIONS: usize = 50;
+/// A policy file.
+pub const POLICY_BYTES: u64 = 1 << 20;

@@ -1,0 +1,66 @@
+//! Trusted roots: whose certificates, logs and timestamps count.
+//!
+//! A root is read from a file that the administrator named, checked whole when it is loaded, and never
+//! fetched. A root that does not load is an error at start, not a signature that does not verify later.
+
+use sigstore_trust_root::TrustedRoot;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The largest trusted root that is read. The public one has 7 KB.
+pub const TRUSTED_ROOT_BYTES: u64 = 1 << 20;
+
+/// Trust material that was read and checked. Cheap to clone.
+#[derive(Clone)]
+pub struct Trust {
+    verifier: Arc<sigstore_verify::Verifier>,
+    label: Arc<str>,
+}
+
+impl Trust {
+    /// Reads a `trusted_root.json`.
+    ///
+    /// # Errors
+    /// In words: it cannot be read, is too large, or holds keys or certificates that are not usable.
+    pub fn load(path: &Path) -> Result<Self, String> {
+        let text = crate::files::read_text(path, TRUSTED_ROOT_BYTES)?;
+        Self::from_json(&text, &path.display().to_string())
+    }
+
+    /// Takes the text of a `trusted_root.json`; `label` names it in messages.
+    ///
+    /// # Errors
+    /// As [`Trust::load`].
+    pub fn from_json(text: &str, label: &str) -> Result<Self, String> {
+        seaworthy_oci::strict::check(text.as_bytes()).map_err(|e| format!("trusted root {label}: {e}"))?;
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let root = TrustedRoot::from_json(text).map_err(|e| e.to_string())?;
+            sigstore_verify::Verifier::new(&root).map_err(|e| e.to_string())
+        }));
+        let verifier = made
+            .unwrap_or_else(|_| Err("its parser panicked".into()))
+            .map_err(|e| format!("trusted root {label}: {e}"))?;
+        Ok(Self { verifier: Arc::new(verifier), label: label.into() })
+    }
+
+    /// The root that trusts nobody. It serves to check that a log entry belongs to its envelope, which needs
+    /// no trust.
+    pub(crate) fn nobody() -> Result<Self, String> {
+        Self::from_json(
+            r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#,
+            "(none)",
+        )
+    }
+
+    pub(crate) fn verifier(&self) -> &sigstore_verify::Verifier {
+        &self.verifier
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust").field("label", &self.label).finish_non_exhaustive()
+    }
+}

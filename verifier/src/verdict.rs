@@ -1,0 +1,350 @@
+//! The answer, as a value that can be read by people and programs.
+//!
+//! A [`Verdict`] is a tree: policies, below them what was judged (the image, the index, each platform),
+//! below that each requirement, and below that why it was not met, down to the single piece of evidence.
+//! Every "no" carries a [`Refusal`], whose code is stable and explained in `docs/reference/refusals.md`.
+//! There is no third decision: what could not be found out is an [`crate::Error`], not a verdict.
+
+use crate::policy::Mode;
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// The version of the JSON shape of [`Verdict`], changed only when a reader would break.
+pub const VERDICT_VERSION: &str = "seaworthy.dev/verdict/v1alpha1";
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// The image may run.
+    Allow,
+    /// The image may not run.
+    Deny,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        })
+    }
+}
+
+macro_rules! refusals {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
+        /// Why something was refused. The kebab-case codes are stable: programs may match on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Refusal { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Refusal {
+            /// Every refusal there is, for documentation and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable code.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// What it means, in the words of `docs/reference/refusals.md`.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc,)+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// No policy matches the image's name, and what no policy speaks about is not allowed.
+    NoPolicyMatches = "no-policy-matches",
+    /// The image has no signature at all.
+    SignatureMissing = "signature-missing",
+    /// There are signatures, and none of them is a valid one by a signer the policy asks for.
+    SignatureUntrusted = "signature-untrusted",
+    /// Some signers the policy asks for have signed or attested, but fewer distinct ones than it wants.
+    ThresholdNotMet = "threshold-not-met",
+    /// The image has no attestation of the wanted type.
+    AttestationMissing = "attestation-missing",
+    /// There are attestations of the wanted type, and none of them is a valid one by a wanted signer.
+    AttestationUntrusted = "attestation-untrusted",
+    /// Signed by a key or identity that the policy does not ask for.
+    UnknownSigner = "unknown-signer",
+    /// The signature does not fit the signed bytes and the key.
+    SignatureInvalid = "signature-invalid",
+    /// The evidence speaks about another digest.
+    SubjectMismatch = "subject-mismatch",
+    /// The envelope carries no signature, or more than one.
+    SignatureCount = "signature-count",
+    /// The envelope's payload type is not that of an in-toto statement.
+    PayloadTypeRefused = "payload-type-refused",
+    /// The signed payload is no in-toto statement, or could be read in two ways.
+    StatementMalformed = "statement-malformed",
+    /// The signed payload is no cosign simple-signing document for a container image.
+    LegacyPayloadMalformed = "legacy-payload-malformed",
+    /// The evidence is not in the form that its media type promises.
+    EvidenceMalformed = "evidence-malformed",
+    /// The evidence is listed, and is not there.
+    EvidenceMissing = "evidence-missing",
+    /// The evidence is larger than the limit for one piece.
+    EvidenceTooLarge = "evidence-too-large",
+    /// The evidence carries no signature: it is shown and never trusted.
+    EvidenceUnsigned = "evidence-unsigned",
+    /// A bundle over a file's bytes, not over a statement about an image.
+    NotImageEvidence = "not-image-evidence",
+    /// The evidence is of another kind or predicate type than the one asked for.
+    OtherKind = "other-kind",
+    /// A log entry in the evidence belongs to another payload, signature or key.
+    LogEntryMismatch = "log-entry-mismatch",
+    /// The authority asks for a transparency log entry, and there is none.
+    LogEntryMissing = "log-entry-missing",
+    /// A transparency log entry does not verify against the trusted root.
+    LogEntryInvalid = "log-entry-invalid",
+    /// The certificate does not verify against the trusted root at the time of signing.
+    CertificateInvalid = "certificate-invalid",
+    /// The certificate is good, and names another identity or issuer.
+    IdentityMismatch = "identity-mismatch",
+    /// No trusted time of signing: neither log nor timestamp authority vouches for one.
+    TimestampMissing = "timestamp-missing",
+    /// Signed outside the time for which the policy trusts the key.
+    KeyOutsideValidity = "key-outside-validity",
+    /// A parser of ours or below us panicked on the evidence: a bug, and never a yes.
+    VerifierPanicked = "verifier-panicked",
+    /// The document names another repository than the image's, and the policy compares them.
+    RepositoryMismatch = "repository-mismatch",
+    /// The index lists a manifest that is not there.
+    ChildMissing = "child-missing",
+    /// Indexes are nested deeper than anybody needs.
+    IndexTooDeep = "index-too-deep",
+    /// The index lists more platforms than are judged at once.
+    TooManyPlatforms = "too-many-platforms",
+    /// The index lists nothing that a runtime could run.
+    NoRunnablePlatform = "no-runnable-platform",
+    /// The image does not exist for the platform asked for.
+    PlatformNotFound = "platform-not-found",
+    /// No SBOM by a wanted signer for this platform's digest.
+    SbomMissing = "sbom-missing",
+    /// The SBOM is signed and cannot be read.
+    SbomUnreadable = "sbom-unreadable",
+    /// The SBOM itself says that it describes another digest.
+    SbomWrongSubject = "sbom-wrong-subject",
+    /// The SBOM itself says that it describes another platform.
+    SbomWrongPlatform = "sbom-wrong-platform",
+    /// The SBOM is older than the policy allows.
+    SbomTooOld = "sbom-too-old",
+    /// The SBOM does not say when it was made, or says a time in the future, and the policy limits its age.
+    SbomDateUnknown = "sbom-date-unknown",
+    /// The SBOM lists a package that the policy denies.
+    DeniedPackage = "denied-package",
+    /// The SBOM lists a package whose version cannot be compared with the range that the policy denies.
+    CannotCompareVersion = "cannot-compare-version",
+    /// The SBOM lists a package under a licence that the policy denies.
+    DeniedLicense = "denied-license",
+    /// The SBOM names a licence in a form that cannot be read, and the policy denies licences.
+    CannotReadLicense = "cannot-read-license",
+    /// The SBOM lacks elements that the policy wants in every SBOM.
+    MinimumElementsMissing = "minimum-elements-missing",
+    /// In audit or warn mode: it could not be found out whether the image meets the policy.
+    CouldNotFindOut = "could-not-find-out",
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+/// One reason, with the reasons below it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The stable code.
+    pub code: Refusal,
+    /// One line for people.
+    pub message: String,
+    /// The digest of the evidence it is about, if about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// A remedy, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What led to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Explanation>,
+}
+
+impl Explanation {
+    /// A reason without causes.
+    pub fn new(code: Refusal, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), evidence: None, hint: None, causes: Vec::new() }
+    }
+
+    /// The same about a piece of evidence.
+    #[must_use]
+    pub fn about(mut self, evidence: impl fmt::Display) -> Self {
+        self.evidence = Some(evidence.to_string());
+        self
+    }
+
+    /// The same with a remedy.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with what led to it.
+    #[must_use]
+    pub fn because(mut self, causes: Vec<Self>) -> Self {
+        self.causes = causes;
+        self
+    }
+
+    /// Itself and everything below it, depth first.
+    pub fn walk(&self) -> Vec<&Self> {
+        let mut all = vec![self];
+        self.causes.iter().for_each(|cause| all.extend(cause.walk()));
+        all
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+/// The answer for one image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// [`VERDICT_VERSION`].
+    pub api_version: &'static str,
+    /// The decision: the only field that decides.
+    pub decision: Decision,
+    /// One line that says why.
+    pub reason: String,
+    /// The image's name in its canonical form, without tag and digest.
+    pub name: String,
+    /// The tag it was found under, if any: history, not identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The digest that was judged, and no other.
+    pub digest: String,
+    /// Whether a policy in warn or audit mode would have denied it. Then `decision` may be `allow` all the
+    /// same.
+    pub would_deny: bool,
+    /// What people should be told although it decides nothing: refusals of policies in warn mode.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Explanation>,
+    /// Why not, where the reason lies outside any policy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Explanation>,
+    /// What each matching policy says, in the order of their names.
+    pub policies: Vec<PolicyVerdict>,
+}
+
+/// What one policy says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyVerdict {
+    /// The policy's name.
+    pub policy: String,
+    /// The policy's mode.
+    pub mode: Mode,
+    /// What its rules say; the mode decides what follows.
+    pub decision: Decision,
+    /// Why its rules could not be applied, where they could not (only in warn and audit mode).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Explanation>,
+    /// The image or index, then each platform.
+    pub subjects: Vec<SubjectVerdict>,
+}
+
+/// What a policy says about one manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubjectVerdict {
+    /// The manifest's digest.
+    pub digest: String,
+    /// What it is.
+    pub role: Role,
+    /// Where it runs, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The requirements on it.
+    pub requirements: Vec<RequirementVerdict>,
+}
+
+/// What a judged manifest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The one that was asked for, a single image.
+    Image,
+    /// The one that was asked for, an index.
+    Index,
+    /// A platform's image in the index that was asked for.
+    Platform,
+}
+
+/// One requirement, met or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequirementVerdict {
+    /// In words: `signature by release (1 of 1)`.
+    pub requirement: String,
+    /// Whether it is met.
+    pub met: bool,
+    /// The distinct signers that count towards it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<Signer>,
+    /// The evidence that counts towards it, by digest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// Why it is not met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Explanation>,
+}
+
+/// Somebody who signed, as established by verification.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Signer {
+    /// The name of the authority in the policy.
+    pub authority: String,
+    /// Who it is, the same for the same signer under any authority: `key sha256:<SPKI>` or
+    /// `<identity> (<issuer>)`. Thresholds count these.
+    pub id: String,
+}
+
+impl Verdict {
+    /// Every explanation in the tree that stands for a refusal, depth first.
+    pub fn explanations(&self) -> Vec<&Explanation> {
+        let of_policies = self.policies.iter().flat_map(|policy| {
+            policy.refusals.iter().chain(
+                policy.subjects.iter().flat_map(|s| s.requirements.iter()).flat_map(|r| r.refusals.iter()),
+            )
+        });
+        self.refusals.iter().chain(of_policies).flat_map(Explanation::walk).collect()
+    }
+
+    /// Whether `code` stands anywhere in the tree.
+    pub fn has(&self, code: Refusal) -> bool {
+        self.explanations().iter().any(|e| e.code == code)
+    }
+
+    /// The exit code of a program that reports this verdict.
+    pub fn exit_code(&self) -> u8 {
+        match self.decision {
+            Decision::Allow => 0,
+            Decision::Deny => 1,
+        }
+    }
+}
