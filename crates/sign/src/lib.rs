@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Everything that turns a digest into evidence: keys, statements, envelopes, bundles, and attaching them.
+//!
+//! This package decides what exactly is signed ([`statement`], [`simple_signing`]), by whom ([`signer`],
+//! [`key`]), in which wrapping ([`bundle`]) and where it is put ([`attach`]). Only the command line uses it;
+//! the verifier shares no code with it, so that one mistake cannot both make and accept bad evidence.
+//!
+//! It refuses: keys of algorithms that it does not know by name, key files that ask for an unbounded amount
+//! of work, predicates that are no JSON object, and its own output where the signature does not verify.
+//!
+//! The two steps, [`attach::prepare_signature`] or [`attach::prepare_attestation`] and then
+//! [`attach::publish`], are apart, so that signatures that were made can be kept when a push fails.
+
+pub mod attach;
+pub mod bundle;
+pub mod cosign_key;
+pub mod error;
+pub mod evidence;
+pub mod key;
+mod legacy;
+mod pem;
+pub mod secret;
+pub mod signer;
+pub mod simple_signing;
+pub mod statement;
+
+pub use attach::{
+    Attested, Change, Outcome, Prepared, SignatureRequest, attest_image, prepare_attestation,
+    prepare_signature, publish, sign_image,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use evidence::{Evidence, Format, Formats};
+pub use key::{Algorithm, KeyFile, PrivateKey, PublicKey};
+pub use secret::Secret;
+pub use signer::{KeySigner, Material, Payload, Signed, Signer};
+pub use statement::{Predicate, PredicateType};

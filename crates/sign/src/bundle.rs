@@ -1,0 +1,141 @@
+//! Envelopes and Sigstore bundles: a statement, its signature, and what a verifier needs beside it.
+//!
+//! Bundles are written in version 0.3 in the bytes that cosign 3 writes for the same input, and read in all
+//! versions. Nothing leaves [`seal`] whose signature does not verify with the signer's public key.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::signer::{Material, Payload, Signed, Signer};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sigstore_types::bundle::{Bundle, SignatureContent, VerificationMaterialContent};
+use sigstore_types::dsse::DsseEnvelope;
+
+/// The media type of a bundle as we write it.
+pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// The media type of a bare envelope, as `.att` tags hold it.
+pub const ENVELOPE_MEDIA_TYPE: &str = "application/vnd.dsse.envelope.v1+json";
+/// What a bundle may have beside the statement: certificate, log entries and timestamps, as bytes. Used to
+/// tell from its size alone that a bundle cannot hold a given statement.
+pub const MATERIAL_BYTES: u64 = 64 << 10;
+
+/// The media types under which bundles are found.
+pub fn is_bundle(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        MEDIA_TYPE
+            | "application/vnd.dev.sigstore.bundle+json;version=0.1"
+            | "application/vnd.dev.sigstore.bundle+json;version=0.2"
+            | "application/vnd.dev.sigstore.bundle+json;version=0.3"
+    )
+}
+
+/// Signs `payload` and checks the signature.
+///
+/// # Errors
+/// [`ErrorKind::Signer`] or [`ErrorKind::SelfCheck`].
+pub async fn seal(signer: &dyn Signer, payload: &Payload<'_>) -> Result<Signed> {
+    let signed = signer.sign_payload(payload).await?;
+    signer.public_key().verify(payload, &signed.signature)?;
+    Ok(signed)
+}
+
+/// `{"payload":…,"payloadType":…,"signatures":[{"sig":…}]}`: cosign's order, no key id.
+pub fn envelope_json(payload_type: &str, payload: &[u8], signature: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(encoded_len(payload.len()) as usize + 512);
+    write_envelope(&mut out, payload_type, payload, signature)?;
+    Ok(out)
+}
+
+/// The bundle of a signed envelope.
+///
+/// # Errors
+/// [`ErrorKind::SelfCheck`] where what was written does not read back as what was signed.
+pub fn bundle_json(payload_type: &str, payload: &[u8], signed: &Signed) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(encoded_len(payload.len()) as usize + 1024);
+    out.extend_from_slice(format!(r#"{{"mediaType":"{MEDIA_TYPE}","verificationMaterial":"#).as_bytes());
+    match &signed.material {
+        Material::PublicKey { hint } => {
+            out.extend_from_slice(format!(r#"{{"publicKey":{{"hint":{}}}}}"#, quoted(hint)?).as_bytes());
+        }
+    }
+    out.extend_from_slice(br#","dsseEnvelope":"#);
+    write_envelope(&mut out, payload_type, payload, &signed.signature)?;
+    out.push(b'}');
+    match Statement::of_bundle(&out) {
+        Some(read) if read.payload == payload && read.signature == signed.signature => Ok(out),
+        _ => Err(Error::new(
+            "write",
+            "bundle",
+            ErrorKind::SelfCheck("it does not read back as it was written".into()),
+        )),
+    }
+}
+
+fn quoted(text: &str) -> Result<String> {
+    serde_json::to_string(text)
+        .map_err(|e| Error::new("write", "bundle", ErrorKind::BadInput(e.to_string())))
+}
+
+fn write_envelope(out: &mut Vec<u8>, payload_type: &str, payload: &[u8], signature: &[u8]) -> Result<()> {
+    // base64 in pieces of three bytes joins without padding, so that no second copy of a large payload is
+    // made.
+    out.extend_from_slice(br#"{"payload":""#);
+    for piece in payload.chunks(3 << 10) {
+        out.extend_from_slice(STANDARD.encode(piece).as_bytes());
+    }
+    out.extend_from_slice(
+        format!(
+            r#"","payloadType":{},"signatures":[{{"sig":"{}"}}]}}"#,
+            quoted(payload_type)?,
+            STANDARD.encode(signature)
+        )
+        .as_bytes(),
+    );
+    Ok(())
+}
+
+/// The length of `bytes` bytes in base64.
+pub(crate) fn encoded_len(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(3) * 4
+}
+
+/// A signed statement that was read back from somewhere. Not verified.
+pub(crate) struct Statement {
+    pub(crate) payload_type: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) has_key_hint: bool,
+}
+
+impl Statement {
+    /// The statement in a bundle, if it is one.
+    pub(crate) fn of_bundle(json: &[u8]) -> Option<Self> {
+        let bundle = Bundle::from_json(std::str::from_utf8(json).ok()?).ok()?;
+        let has_key_hint =
+            matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_));
+        match bundle.content {
+            SignatureContent::DsseEnvelope(envelope) => Some(Self::new(envelope, has_key_hint)),
+            _ => None,
+        }
+    }
+
+    /// The statement in a bare envelope, if it is one.
+    pub(crate) fn of_envelope(json: &[u8]) -> Option<Self> {
+        Some(Self::new(serde_json::from_slice::<DsseEnvelope>(json).ok()?, false))
+    }
+
+    fn new(envelope: DsseEnvelope, has_key_hint: bool) -> Self {
+        Self {
+            payload_type: envelope.payload_type,
+            payload: envelope.payload.into_bytes(),
+            signature: envelope.signature.sig.into_bytes(),
+            has_key_hint,
+        }
+    }
+
+    /// Whether `signer` made this.
+    pub(crate) fn made_by(&self, signer: &dyn Signer) -> bool {
+        let payload = Payload::Dsse { payload_type: &self.payload_type, payload: &self.payload };
+        signer.made(&payload, &self.signature)
+    }
+}

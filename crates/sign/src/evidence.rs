@@ -1,0 +1,138 @@
+//! Signed and not yet pushed: evidence as a value that can be kept on disk.
+//!
+//! Making a signature may cost a certificate, a log entry or a person's touch on a token; a push may fail
+//! for reasons that have nothing to do with it. So the two are apart, and what lies between can be written
+//! down and read back.
+
+use crate::bundle::Statement;
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::PublicKey;
+use crate::signer::Payload;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use seaworthy_oci::{Descriptor, Digest, strict};
+use serde::{Deserialize, Serialize};
+
+/// A kept piece of evidence as JSON: a bundle around the largest predicate, with its own quoting.
+pub const EVIDENCE_BYTES: usize = 192 << 20;
+
+/// One wrapping of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// A Sigstore bundle, attached as a referrer.
+    Bundle,
+    /// cosign's tags `sha256-<hex>.sig` and `.att`.
+    Legacy,
+}
+
+/// Which wrappings to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Formats {
+    /// Bundles alone.
+    #[default]
+    Bundle,
+    /// cosign's tags alone.
+    Legacy,
+    /// Both, for the time of a migration.
+    Both,
+}
+
+impl Formats {
+    /// The wrappings, one by one.
+    pub fn iter(self) -> impl Iterator<Item = Format> {
+        [Format::Bundle, Format::Legacy].into_iter().filter(move |f| match self {
+            Self::Bundle => *f == Format::Bundle,
+            Self::Legacy => *f == Format::Legacy,
+            Self::Both => true,
+        })
+    }
+}
+
+/// One signed piece of evidence about one manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Evidence {
+    /// The manifest it is about.
+    pub(crate) subject: Descriptor,
+    /// What it is.
+    pub(crate) content: Content,
+    /// When it was made, in seconds since 1970; written beside the evidence, not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) created: Option<i64>,
+    /// What it takes the place of: layers of the `.att` tag, or referrers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) supersedes: Vec<Digest>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub(crate) enum Content {
+    Bundle { predicate_type: String, bundle: String },
+    LegacySignature { payload: String, signature: String },
+    LegacyAttestation { predicate_type: String, envelope: String },
+}
+
+impl Evidence {
+    /// The manifest it is about.
+    pub fn subject(&self) -> &Descriptor {
+        &self.subject
+    }
+
+    /// Its wrapping.
+    pub fn format(&self) -> Format {
+        match self.content {
+            Content::Bundle { .. } => Format::Bundle,
+            Content::LegacySignature { .. } | Content::LegacyAttestation { .. } => Format::Legacy,
+        }
+    }
+
+    /// The bundle's JSON, where it is one: what `--bundle FILE` writes.
+    pub fn bundle_json(&self) -> Option<&str> {
+        match &self.content {
+            Content::Bundle { bundle, .. } => Some(bundle),
+            _ => None,
+        }
+    }
+
+    /// As JSON, to be kept until it is pushed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Local`] where it cannot be written.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self)
+            .map_err(|e| Error::new("keep", "evidence", ErrorKind::Local(e.to_string())))
+    }
+
+    /// Reads what [`Evidence::to_json`] wrote. Call [`Evidence::verify`] before pushing it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadInput`] or [`ErrorKind::LimitExceeded`] ([`EVIDENCE_BYTES`]).
+    pub fn from_json(json: &[u8]) -> Result<Self> {
+        if json.len() > EVIDENCE_BYTES {
+            let kind = ErrorKind::LimitExceeded { limit: "EVIDENCE_BYTES", value: EVIDENCE_BYTES as u64 };
+            return Err(Error::new("read", "kept evidence", kind));
+        }
+        strict::from_slice(json).map_err(|e| Error::new("read", "kept evidence", ErrorKind::BadInput(e)))
+    }
+
+    /// Whether it is signed by `key`: what was kept on disk may have been changed there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SelfCheck`] where it is not.
+    pub fn verify(&self, key: &PublicKey) -> Result<()> {
+        let bad = |why: &str| Error::new("check", "evidence", ErrorKind::SelfCheck(why.into()));
+        let statement = match &self.content {
+            Content::LegacySignature { payload, signature } => {
+                let signature = STANDARD.decode(signature).map_err(|_| bad("bad base64"))?;
+                return key.verify(&Payload::Blob(payload.as_bytes()), &signature);
+            }
+            Content::Bundle { bundle, .. } => Statement::of_bundle(bundle.as_bytes()),
+            Content::LegacyAttestation { envelope, .. } => Statement::of_envelope(envelope.as_bytes()),
+        }
+        .ok_or_else(|| bad("it holds no signed statement"))?;
+        let payload =
+            Payload::Dsse { payload_type: &statement.payload_type, payload: &statement.payload };
+        key.verify(&payload, &statement.signature)
+    }
+}

@@ -1,0 +1,480 @@
+//! Private and public keys: what we sign with, and what others verify with.
+//!
+//! Made and read: ECDSA on P-256 with SHA-256, and Ed25519 (pure, RFC 8032). Private keys come as PKCS#8
+//! (`PRIVATE KEY`), SEC1 (`EC PRIVATE KEY`) or encrypted by cosign; public keys as SPKI (`PUBLIC KEY`).
+//!
+//! Refused by name: every other algorithm, among them P-224 and secp256k1, and RSA, P-384 and P-521 for
+//! now; keys encrypted in other ways than cosign's; files with more than one private key, because nobody
+//! could say which of them signed.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::pem::{self, Block, shown};
+use crate::secret::Secret;
+use crate::signer::Payload;
+use crate::cosign_key;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek as ed25519;
+use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use p256::pkcs8::der::asn1::OctetStringRef;
+use p256::pkcs8::der::{self, Decode as _, Reader as _, SliceReader, TagMode, TagNumber};
+use p256::pkcs8::{
+    DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, ObjectIdentifier, PrivateKeyInfoRef,
+    SubjectPublicKeyInfoRef,
+};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::str::FromStr;
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// The size of a key file; real ones have a few hundred bytes, RSA keys a few thousand.
+pub const KEY_FILE_BYTES: usize = 64 << 10;
+
+/// How signatures are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// ECDSA on P-256 over SHA-256, signatures in DER.
+    EcdsaP256,
+    /// Ed25519 over the message itself.
+    Ed25519,
+}
+
+impl Algorithm {
+    /// The name on the command line and in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EcdsaP256 => "ecdsa-p256",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "ecdsa-p256" | "p256" | "p-256" | "ecdsa" => Ok(Self::EcdsaP256),
+            "ed25519" => Ok(Self::Ed25519),
+            _ => Err(Error::new(
+                "read algorithm",
+                format!("'{}'", shown(text)),
+                ErrorKind::UnsupportedKey("this algorithm".into()),
+            )
+            .hint("ecdsa-p256 or ed25519")),
+        }
+    }
+}
+
+/// Whether a key file needs a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFile {
+    /// It can be read as it is.
+    Plain,
+    /// It needs a password, which may be empty.
+    Encrypted,
+}
+
+impl KeyFile {
+    /// Looks at the label of `pem` alone, so that a password is asked for only where it is needed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BrokenKey`] where there is no private key in it.
+    pub fn of(pem: &[u8]) -> Result<Self> {
+        Ok(match private_block(pem)?.label.as_str() {
+            cosign_key::LABEL | cosign_key::OLD_LABEL => Self::Encrypted,
+            _ => Self::Plain,
+        })
+    }
+}
+
+enum Inner {
+    P256(Box<p256::ecdsa::SigningKey>),
+    Ed25519(Box<ed25519::SigningKey>),
+}
+
+/// A private key. It cannot be printed, and is wiped when it goes.
+pub struct PrivateKey {
+    inner: Inner,
+    public: PublicKey,
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({}, public {})", self.algorithm(), self.public.fingerprint())
+    }
+}
+
+fn broken(why: impl Into<String>) -> Error {
+    Error::new("read", "private key", ErrorKind::BrokenKey(why.into()))
+}
+
+fn unsupported(name: impl Into<String>) -> Error {
+    Error::new("use", "key", ErrorKind::UnsupportedKey(name.into()))
+        .hint("make a key with `seaworthy keygen` (ecdsa-p256 or ed25519)")
+}
+
+/// The one block of `pem` that is or could be a private key.
+fn private_block(pem: &[u8]) -> Result<Block> {
+    if pem.len() > KEY_FILE_BYTES {
+        let kind = ErrorKind::LimitExceeded { limit: "KEY_FILE_BYTES", value: KEY_FILE_BYTES as u64 };
+        return Err(Error::new("read", "private key", kind));
+    }
+    let blocks = pem::blocks(pem).map_err(broken)?;
+    let has_public = blocks.iter().any(|b| b.label == "PUBLIC KEY");
+    let mut private = blocks.into_iter().filter(|b| b.label.ends_with("PRIVATE KEY"));
+    match (private.next(), private.next()) {
+        (Some(block), None) => Ok(block),
+        (Some(_), Some(_)) => Err(broken("there is more than one private key in it")),
+        (None, _) if has_public => Err(broken("this is a public key").hint("give the private key")),
+        (None, _) => Err(broken("there is no PEM block of a private key in it")),
+    }
+}
+
+impl PrivateKey {
+    /// A new key, from the operating system's randomness.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Local`] where there is no randomness.
+    pub fn generate(algorithm: Algorithm) -> Result<Self> {
+        let mut seed = Zeroizing::new([0u8; 32]);
+        // A P-256 scalar must be below the group order; one in 2^32 seeds is not. A source of randomness
+        // that fails this eight times is broken.
+        for _ in 0..8 {
+            getrandom::fill(seed.as_mut_slice()).map_err(|e| {
+                Error::new("make", "key", ErrorKind::Local(format!("no randomness: {e}")))
+            })?;
+            match algorithm {
+                Algorithm::Ed25519 => return Self::ed25519(ed25519::SigningKey::from_bytes(&seed)),
+                Algorithm::EcdsaP256 => {
+                    if let Ok(key) = p256::ecdsa::SigningKey::from_slice(seed.as_slice()) {
+                        return Self::p256(key);
+                    }
+                }
+            }
+        }
+        Err(Error::new("make", "key", ErrorKind::Local("the randomness is broken".into())))
+    }
+
+    fn p256(key: p256::ecdsa::SigningKey) -> Result<Self> {
+        let public = PublicKey::p256(*key.verifying_key())?;
+        Ok(Self { inner: Inner::P256(Box::new(key)), public })
+    }
+
+    fn ed25519(key: ed25519::SigningKey) -> Result<Self> {
+        let public = PublicKey::ed25519(key.verifying_key())?;
+        Ok(Self { inner: Inner::Ed25519(Box::new(key)), public })
+    }
+
+    /// Reads a key file: PKCS#8, SEC1, or encrypted by cosign, for which `password` is needed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PasswordNeeded`], [`ErrorKind::WrongPassword`], [`ErrorKind::BrokenKey`],
+    /// [`ErrorKind::UnsupportedKey`] with the name, [`ErrorKind::KdfRefused`], or
+    /// [`ErrorKind::LimitExceeded`] ([`KEY_FILE_BYTES`]).
+    pub fn from_pem(pem: &[u8], password: Option<&Secret>) -> Result<Self> {
+        let block = private_block(pem)?;
+        if block.old_encryption {
+            return Err(unsupported("a PEM file encrypted by OpenSSL's old headers").hint(
+                "decrypt it with `openssl pkcs8 -topk8 -nocrypt -in KEY` and import the result",
+            ));
+        }
+        match block.label.as_str() {
+            "PRIVATE KEY" => Self::from_pkcs8_der(&block.der),
+            "EC PRIVATE KEY" => Self::from_sec1_der(&block.der),
+            cosign_key::LABEL | cosign_key::OLD_LABEL => {
+                let password = password.ok_or_else(|| {
+                    Error::new("read", "private key", ErrorKind::PasswordNeeded)
+                        .hint("set SEAWORTHY_PASSWORD or COSIGN_PASSWORD; an empty password is legal")
+                })?;
+                let der = cosign_key::open(&block.der, password)?;
+                Self::from_pkcs8_der(der.expose())
+            }
+            "ENCRYPTED PRIVATE KEY" => Err(unsupported("an encrypted PKCS#8 key")
+                .hint("decrypt it with `openssl pkcs8 -in KEY` and import the result")),
+            "RSA PRIVATE KEY" => Err(unsupported("an RSA key")),
+            "DSA PRIVATE KEY" => Err(unsupported("a DSA key")),
+            "OPENSSH PRIVATE KEY" => Err(unsupported("an OpenSSH key")
+                .hint("convert a copy with `ssh-keygen -p -m PKCS8 -f KEY` and import it")),
+            other => Err(unsupported(format!("the key format '{}'", shown(other)))),
+        }
+    }
+
+    /// Reads PKCS#8 DER (RFC 5958).
+    ///
+    /// # Errors
+    /// [`ErrorKind::BrokenKey`] or [`ErrorKind::UnsupportedKey`] with the name.
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self> {
+        let info = PrivateKeyInfoRef::from_der(der).map_err(|e| broken(format!("no PKCS#8 key: {e}")))?;
+        let curve = info.algorithm.parameters_oid().ok();
+        match algorithm_of(info.algorithm.oid, curve)? {
+            Algorithm::EcdsaP256 => {
+                let key = p256::SecretKey::try_from(info).map_err(|e| broken(e.to_string()))?;
+                Self::p256(key.into())
+            }
+            Algorithm::Ed25519 => {
+                let key = ed25519::SigningKey::try_from(info).map_err(|e| broken(e.to_string()))?;
+                Self::ed25519(key)
+            }
+        }
+    }
+
+    /// Reads SEC1 DER (RFC 5915). The curve must be named in it.
+    fn from_sec1_der(der: &[u8]) -> Result<Self> {
+        let curve = sec1_curve(der).map_err(|e| broken(format!("no SEC1 key: {e}")))?;
+        let Some(curve) = curve else {
+            return Err(broken("the SEC1 key does not name its curve"));
+        };
+        algorithm_of(EC_PUBLIC_KEY, Some(curve))?;
+        let key = p256::SecretKey::from_sec1_der(der).map_err(|e| broken(e.to_string()))?;
+        Self::p256(key.into())
+    }
+
+    /// How it signs.
+    pub fn algorithm(&self) -> Algorithm {
+        self.public.algorithm()
+    }
+
+    /// The other half.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// Signs `payload`. ECDSA is deterministic (RFC 6979), as Ed25519 always is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Signer`].
+    pub fn sign(&self, payload: &Payload<'_>) -> Result<Vec<u8>> {
+        let failed = |e: p256::ecdsa::signature::Error| {
+            Error::new("sign with", "key", ErrorKind::Signer(e.to_string()))
+        };
+        match &self.inner {
+            Inner::P256(key) => {
+                let signature: p256::ecdsa::DerSignature =
+                    key.sign_prehash(&payload.sha256()).map_err(failed)?;
+                Ok(signature.as_bytes().to_vec())
+            }
+            Inner::Ed25519(key) => {
+                use ed25519::Signer as _;
+                let signature = key.try_sign(&payload.message()).map_err(failed)?;
+                Ok(signature.to_bytes().to_vec())
+            }
+        }
+    }
+
+    /// The key as PKCS#8 DER (RFC 5958), not encrypted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Local`] where encoding fails.
+    pub fn to_pkcs8_der(&self) -> Result<Secret> {
+        let failed = |e| Error::new("write", "private key", ErrorKind::Local(format!("{e}")));
+        match &self.inner {
+            Inner::P256(key) => {
+                let document = p256::SecretKey::from(key.as_ref()).to_pkcs8_der().map_err(failed)?;
+                Ok(Secret::new(document.as_bytes().to_vec()))
+            }
+            Inner::Ed25519(key) => {
+                // Version 1, without the public key: what Go and OpenSSL write, and what every reader takes.
+                let mut pair = ed25519::pkcs8::KeypairBytes::from(key.as_ref());
+                pair.public_key = None;
+                let document = pair.to_pkcs8_der().map_err(failed);
+                pair.secret_key.zeroize();
+                Ok(Secret::new(document?.as_bytes().to_vec()))
+            }
+        }
+    }
+
+    /// The key as PEM of PKCS#8, not encrypted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Local`] where encoding fails.
+    pub fn to_pkcs8_pem(&self) -> Result<Secret> {
+        let text = pem::encode("PRIVATE KEY", self.to_pkcs8_der()?.expose());
+        Ok(Secret::new(text.as_bytes().to_vec()))
+    }
+
+    /// The key encrypted in cosign's format, which cosign reads too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Local`] where there is no randomness.
+    pub fn to_encrypted_pem(&self, password: &Secret) -> Result<String> {
+        cosign_key::seal(&self.to_pkcs8_der()?, password)
+    }
+}
+
+enum PublicInner {
+    P256(p256::ecdsa::VerifyingKey),
+    Ed25519(ed25519::VerifyingKey),
+}
+
+/// A public key under the bytes of its SPKI form.
+pub struct PublicKey {
+    inner: PublicInner,
+    der: Vec<u8>,
+}
+
+impl Clone for PublicKey {
+    fn clone(&self) -> Self {
+        let inner = match &self.inner {
+            PublicInner::P256(key) => PublicInner::P256(*key),
+            PublicInner::Ed25519(key) => PublicInner::Ed25519(*key),
+        };
+        Self { inner, der: self.der.clone() }
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({}, {})", self.algorithm(), self.fingerprint())
+    }
+}
+
+impl PublicKey {
+    fn p256(key: p256::ecdsa::VerifyingKey) -> Result<Self> {
+        let document = key.to_public_key_der().map_err(|e| broken(e.to_string()))?;
+        Ok(Self { inner: PublicInner::P256(key), der: document.as_bytes().to_vec() })
+    }
+
+    fn ed25519(key: ed25519::VerifyingKey) -> Result<Self> {
+        let document = key.to_public_key_der().map_err(|e| broken(e.to_string()))?;
+        Ok(Self { inner: PublicInner::Ed25519(key), der: document.as_bytes().to_vec() })
+    }
+
+    /// Reads SPKI DER (RFC 5280, section 4.1.2.7).
+    ///
+    /// # Errors
+    /// [`ErrorKind::BrokenKey`] or [`ErrorKind::UnsupportedKey`] with the name.
+    pub fn from_spki_der(der: &[u8]) -> Result<Self> {
+        let bad = |why: String| Error::new("read", "public key", ErrorKind::BrokenKey(why));
+        let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|e| bad(e.to_string()))?;
+        match algorithm_of(info.algorithm.oid, info.algorithm.parameters_oid().ok())? {
+            Algorithm::EcdsaP256 => Self::p256(
+                p256::ecdsa::VerifyingKey::from_public_key_der(der).map_err(|e| bad(e.to_string()))?,
+            ),
+            Algorithm::Ed25519 => Self::ed25519(
+                ed25519::VerifyingKey::from_public_key_der(der).map_err(|e| bad(e.to_string()))?,
+            ),
+        }
+    }
+
+    /// Reads a `PUBLIC KEY` file; exactly one key may be in it.
+    ///
+    /// # Errors
+    /// As [`PublicKey::from_spki_der`], and [`ErrorKind::LimitExceeded`] ([`KEY_FILE_BYTES`]).
+    pub fn from_pem(pem: &[u8]) -> Result<Self> {
+        let bad = |why: &str| Error::new("read", "public key", ErrorKind::BrokenKey(why.into()));
+        if pem.len() > KEY_FILE_BYTES {
+            let kind = ErrorKind::LimitExceeded { limit: "KEY_FILE_BYTES", value: KEY_FILE_BYTES as u64 };
+            return Err(Error::new("read", "public key", kind));
+        }
+        let blocks = pem::blocks(pem).map_err(|e| bad(&e))?;
+        match blocks.as_slice() {
+            [block] if block.label == "PUBLIC KEY" => Self::from_spki_der(&block.der),
+            [block] if block.label == "RSA PUBLIC KEY" => Err(unsupported("an RSA key")),
+            [block] if block.label == "CERTIFICATE" => Err(bad("this is a certificate")),
+            [block] if block.label.ends_with("PRIVATE KEY") => {
+                Err(bad("this is a private key").hint("give the public key"))
+            }
+            [] => Err(bad("there is no PEM block in it")),
+            [_] => Err(bad("its PEM block is no PUBLIC KEY")),
+            _ => Err(bad("there is more than one PEM block in it")),
+        }
+    }
+
+    /// How its signatures are made.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.inner {
+            PublicInner::P256(_) => Algorithm::EcdsaP256,
+            PublicInner::Ed25519(_) => Algorithm::Ed25519,
+        }
+    }
+
+    /// The SPKI DER.
+    pub fn as_spki_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The `PUBLIC KEY` file.
+    pub fn to_pem(&self) -> String {
+        pem::encode("PUBLIC KEY", &self.der).to_string()
+    }
+
+    /// What a bundle calls this key: base64 of the SHA-256 of the SPKI DER, as cosign writes it.
+    pub fn hint(&self) -> String {
+        STANDARD.encode(Sha256::digest(&self.der))
+    }
+
+    /// The same hash for people, as `sha256:<hex>`.
+    pub fn fingerprint(&self) -> String {
+        format!("sha256:{}", hex::encode(Sha256::digest(&self.der)))
+    }
+
+    /// Whether `signature` over `payload` is by this key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SelfCheck`] where it is not.
+    pub fn verify(&self, payload: &Payload<'_>, signature: &[u8]) -> Result<()> {
+        let bad = |_| {
+            let why = "the signature does not verify with the public key";
+            Error::new("check", "signature", ErrorKind::SelfCheck(why.into()))
+        };
+        match &self.inner {
+            PublicInner::P256(key) => {
+                let signature = p256::ecdsa::DerSignature::from_bytes(signature).map_err(bad)?;
+                key.verify_prehash(&payload.sha256(), &signature).map_err(bad)
+            }
+            PublicInner::Ed25519(key) => {
+                let signature = ed25519::Signature::from_slice(signature).map_err(bad)?;
+                key.verify_strict(&payload.message(), &signature).map_err(bad)
+            }
+        }
+    }
+}
+
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+
+/// The curve that an `ECPrivateKey` names (RFC 5915, section 3).
+fn sec1_curve(der: &[u8]) -> der::Result<Option<ObjectIdentifier>> {
+    SliceReader::new(der)?.sequence(|fields| {
+        u8::decode(fields)?;
+        <&OctetStringRef>::decode(fields)?;
+        let curve = fields.context_specific(TagNumber(0), TagMode::Explicit)?;
+        fields.drain(fields.remaining_len())?;
+        Ok(curve)
+    })
+}
+
+/// The algorithm behind the identifiers of a key, or a refusal that names it.
+fn algorithm_of(oid: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> Result<Algorithm> {
+    let name = match (oid.to_string().as_str(), curve.map(|c| c.to_string()).as_deref()) {
+        ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => return Ok(Algorithm::EcdsaP256),
+        ("1.3.101.112", None) => return Ok(Algorithm::Ed25519),
+        ("1.2.840.10045.2.1", Some("1.3.132.0.33")) => "a P-224 key",
+        ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => "a P-384 key",
+        ("1.2.840.10045.2.1", Some("1.3.132.0.35")) => "a P-521 key",
+        ("1.2.840.10045.2.1", Some("1.3.132.0.10")) => "a secp256k1 key",
+        ("1.2.840.10045.2.1", Some(other)) => return Err(unsupported(format!("the curve {other}"))),
+        ("1.2.840.10045.2.1", None) => "an elliptic curve key without a named curve",
+        ("1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10", _) => "an RSA key",
+        ("1.2.840.10040.4.1", _) => "a DSA key",
+        ("1.3.101.110", _) => "an X25519 key",
+        ("1.3.101.113", _) => "an Ed448 key",
+        (other, _) => return Err(unsupported(format!("the key algorithm {other}"))),
+    };
+    Err(unsupported(name))
+}
