@@ -1,1 +1,719 @@
-//! Checks.
+//! Who said it: the only file that makes a [`Verified`].
+//!
+//! A `Verified<Claim>` exists only where all of this held:
+//!
+//! - exactly one signature, over the exact bytes that are then read, by an accepted algorithm, good under a
+//!   key or certificate of an authority that the caller named;
+//! - the key was trusted at the time of signing (a verified timestamp, else the time of judging);
+//! - every log entry that came along belongs to this payload, signature and key, and where the authority
+//!   asks for a log, the log of its trusted root proves it;
+//! - the signed payload can be read in one way, and speaks about a digest that is being judged.
+//!
+//! Hints (key hints, annotations, media types) choose words in explanations and nothing else. A panic in a
+//! parser below is caught and is a refusal. No result is remembered.
+
+use crate::authority::{Authority, Identity, KeyKind, PublicKey, TrustedKey, Who};
+use crate::evidence::{Format, Item, Kind};
+use crate::legacy::{self, Material, SimpleSigning};
+use crate::limits;
+use crate::statement::{IN_TOTO, PredicateType, Statement};
+use crate::trust::Trust;
+use crate::verdict::{Explanation, Refusal, Signer};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use seaworthy_oci::{Algorithm, Digest, strict};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use sha2::{Digest as _, Sha256};
+use sigstore_types::{Bundle, DerCertificate, DerPublicKey, Sha256Hash};
+use sigstore_verify::{
+    Error as SigstoreError, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult,
+};
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Something that trusted signers vouch for. Only this file can make one.
+#[derive(Debug)]
+pub(crate) struct Verified<T> {
+    value: T,
+    signers: Vec<Signer>,
+    subjects: Vec<Digest>,
+}
+
+impl<T> Verified<T> {
+    /// What they vouch for.
+    pub(crate) fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// Who: never empty, at most once for each authority.
+    pub(crate) fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
+
+    /// Whether it is about `digest`.
+    pub(crate) fn is_about(&self, digest: &Digest) -> bool {
+        self.subjects.contains(digest)
+    }
+}
+
+/// What can be vouched for.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// "I signed this image."
+    Signature,
+    /// A statement with a predicate.
+    Attestation(Statement),
+}
+
+/// What came of a piece of evidence.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It counts.
+    Verified(Verified<Claim>),
+    /// It is by nobody among the authorities; why, for each.
+    UnknownSigner(Vec<Explanation>),
+    /// It cannot count.
+    Invalid(Explanation),
+    /// It carries no signature.
+    Unsigned,
+}
+
+/// A piece of evidence, examined.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    pub(crate) outcome: Outcome,
+    pub(crate) kind: Kind,
+    pub(crate) predicate_type: Option<PredicateType>,
+    pub(crate) claimed_signer: Option<String>,
+}
+
+/// What evidence is checked against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// The digests that are judged; evidence must be about one of them.
+    pub(crate) subjects: &'a [Digest],
+    /// Who may sign.
+    pub(crate) authorities: &'a [Authority],
+    /// The time of judging.
+    pub(crate) now: Timestamp,
+}
+
+/// Examines the content of `item`.
+pub(crate) fn examine(item: &Item, content: Vec<u8>, question: Question<'_>) -> Examined {
+    let mut known = Known { kind: item.kind, predicate_type: None, claimed_signer: None };
+    let outcome = guarded(|| match item.format {
+        Format::Bundle => bundle(content, question, &mut known),
+        Format::SimpleSigning => simple_signing(&content, item, question, &mut known),
+        Format::Envelope => envelope(&content, item, question, &mut known),
+        Format::Other => Ok(Outcome::Unsigned),
+    });
+    let about = |e: Explanation| if e.evidence.is_none() { e.about(&item.digest) } else { e };
+    let outcome = match outcome {
+        Ok(Outcome::Invalid(e)) | Err(e) => Outcome::Invalid(about(e)),
+        Ok(Outcome::UnknownSigner(list)) => Outcome::UnknownSigner(list.into_iter().map(about).collect()),
+        Ok(other) => other,
+    };
+    Examined {
+        outcome,
+        kind: known.kind,
+        predicate_type: known.predicate_type,
+        claimed_signer: known.claimed_signer,
+    }
+}
+
+/// What is read on the way, for showing. Unproven.
+struct Known {
+    kind: Kind,
+    predicate_type: Option<PredicateType>,
+    claimed_signer: Option<String>,
+}
+
+type Result<T, E = Explanation> = std::result::Result<T, E>;
+
+fn refuse(code: Refusal, message: impl Into<String>) -> Explanation {
+    Explanation::new(code, message)
+}
+
+/// Runs `f`; a panic in it is a refusal. What `f` leaves half-done is thrown away by the caller.
+fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
+        Err(refuse(Refusal::VerifierPanicked, "a parser panicked on this evidence; please report it"))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BundleWire<'a> {
+    #[serde(borrow)]
+    media_type: Cow<'a, str>,
+    #[serde(borrow)]
+    verification_material: MaterialWire<'a>,
+    #[serde(borrow)]
+    dsse_envelope: Option<EnvelopeWire<'a>>,
+    message_signature: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MaterialWire<'a> {
+    #[serde(borrow)]
+    public_key: Option<HintWire<'a>>,
+    certificate: Option<CertificateWire>,
+    x509_certificate_chain: Option<ChainWire>,
+    tlog_entries: Option<Vec<IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+struct HintWire<'a> {
+    #[serde(borrow, default)]
+    hint: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateWire {
+    raw_bytes: String,
+}
+
+#[derive(Deserialize)]
+struct ChainWire {
+    certificates: Vec<CertificateWire>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EnvelopeWire<'a> {
+    #[serde(borrow)]
+    payload_type: Cow<'a, str>,
+    #[serde(borrow)]
+    payload: Cow<'a, str>,
+    signatures: Vec<SignatureWire>,
+}
+
+#[derive(Deserialize)]
+struct SignatureWire {
+    sig: String,
+}
+
+/// A sigstore bundle, v0.1 to v0.3.
+fn bundle(content: Vec<u8>, question: Question<'_>, known: &mut Known) -> Result<Outcome> {
+    let malformed = |why: String| refuse(Refusal::EvidenceMalformed, format!("not a sigstore bundle: {why}"));
+    let text = String::from_utf8(content).map_err(|_| malformed("not UTF-8".into()))?;
+    let wire: BundleWire<'_> = strict::from_slice(text.as_bytes()).map_err(malformed)?;
+    if !crate::evidence::is_bundle_type(&wire.media_type) {
+        let shown: String = wire.media_type.chars().take(100).collect();
+        return Err(malformed(format!("its mediaType is '{}'", shown.escape_debug())));
+    }
+    let material = &wire.verification_material;
+    let certificate = match (&material.public_key, &material.certificate, &material.x509_certificate_chain) {
+        (Some(key), None, None) => {
+            known.claimed_signer = Some(shown_hint(&key.hint));
+            None
+        }
+        (None, Some(certificate), None) => Some(certificate),
+        (None, None, Some(chain)) => Some(
+            chain.certificates.first().ok_or_else(|| malformed("its certificate chain is empty".into()))?,
+        ),
+        _ => return Err(malformed("not exactly one of publicKey, certificate, x509CertificateChain".into())),
+    };
+    let has_certificate = match certificate {
+        Some(certificate) => {
+            let der = STANDARD.decode(&certificate.raw_bytes).map_err(|e| malformed(e.to_string()))?;
+            known.claimed_signer = certificate_identity(&der);
+            true
+        }
+        None => false,
+    };
+    let log_entries = material.tlog_entries.as_ref().map_or(0, Vec::len);
+    if log_entries > limits::LOG_ENTRIES {
+        return Err(malformed(format!(
+            "{log_entries} log entries, more than the limit LOG_ENTRIES = {}",
+            limits::LOG_ENTRIES
+        )));
+    }
+    let hint = material.public_key.as_ref().map(|k| k.hint.to_string());
+    let envelope = match (&wire.dsse_envelope, &wire.message_signature) {
+        (Some(envelope), None) => envelope,
+        (None, Some(_)) => {
+            return Err(refuse(
+                Refusal::NotImageEvidence,
+                "a bundle over a file's bytes (messageSignature), not over a statement about an image",
+            ));
+        }
+        _ => return Err(malformed("not exactly one of dsseEnvelope, messageSignature".into())),
+    };
+    let opened = open_envelope(envelope)?;
+    drop(wire);
+    // The text holds the payload a second time: it goes before anything else grows, unless sigstore needs it.
+    let parsed = if log_entries > 0 || has_certificate {
+        Some(Bundle::from_json(&text).map_err(|e| malformed(e.to_string()))?)
+    } else {
+        None
+    };
+    drop(text);
+    let signed = Signed {
+        signature: &opened.signature,
+        hint,
+        has_certificate,
+        log_entries,
+        bundle: parsed.as_ref(),
+        message: Message::Envelope { payload: &opened.payload },
+    };
+    let standing = who_signed(&signed, question);
+    drop(parsed);
+    statement_outcome(opened.payload, standing, question, known)
+}
+
+/// An envelope under the `.att` tag.
+fn envelope(content: &[u8], item: &Item, question: Question<'_>, known: &mut Known) -> Result<Outcome> {
+    let malformed = |why: String| refuse(Refusal::EvidenceMalformed, format!("not a DSSE envelope: {why}"));
+    let wire: EnvelopeWire<'_> = strict::from_slice(content).map_err(malformed)?;
+    let opened = open_envelope(&wire)?;
+    let material = Material::read(&item.annotations).map_err(malformed)?;
+    known.claimed_signer = material.certificate.as_deref().and_then(certificate_identity);
+    let parsed = if material.has_log_entry() || material.certificate.is_some() {
+        let envelope = serde_json::from_slice(content).map_err(|e| malformed(e.to_string()))?;
+        Some(to_bundle(&material.envelope_bundle(envelope))?)
+    } else {
+        None
+    };
+    let signed = Signed {
+        signature: &opened.signature,
+        hint: None,
+        has_certificate: material.certificate.is_some(),
+        log_entries: usize::from(material.has_log_entry()),
+        bundle: parsed.as_ref(),
+        message: Message::Envelope { payload: &opened.payload },
+    };
+    let standing = who_signed(&signed, question);
+    drop(parsed);
+    statement_outcome(opened.payload, standing, question, known)
+}
+
+/// A simple-signing layer under the `.sig` tag.
+fn simple_signing(content: &[u8], item: &Item, question: Question<'_>, known: &mut Known) -> Result<Outcome> {
+    known.kind = Kind::Signature;
+    let malformed = |why: String| refuse(Refusal::EvidenceMalformed, format!("not a cosign signature: {why}"));
+    let signature = item
+        .annotations
+        .get(legacy::SIGNATURE)
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| refuse(Refusal::SignatureCount, "the layer has no signature annotation"))?;
+    let signature = STANDARD.decode(signature.trim()).map_err(|e| malformed(format!("its signature: {e}")))?;
+    let material = Material::read(&item.annotations).map_err(malformed)?;
+    known.claimed_signer = material.certificate.as_deref().and_then(certificate_identity);
+    let parsed = if material.has_log_entry() || material.certificate.is_some() {
+        Some(to_bundle(&material.message_bundle(&Sha256::digest(content), &signature))?)
+    } else {
+        None
+    };
+    let signed = Signed {
+        signature: &signature,
+        hint: None,
+        has_certificate: material.certificate.is_some(),
+        log_entries: usize::from(material.has_log_entry()),
+        bundle: parsed.as_ref(),
+        message: Message::Bytes(content),
+    };
+    let signers = match who_signed(&signed, question) {
+        Ok(signers) => signers,
+        Err(outcome) => return Ok(outcome),
+    };
+    let payload = SimpleSigning::parse(content).map_err(|why| {
+        refuse(Refusal::LegacyPayloadMalformed, format!("the signed payload is no cosign signature: {why}"))
+    })?;
+    if !question.subjects.contains(&payload.digest) {
+        return Err(wrong_subject(&payload.digest.to_string(), question));
+    }
+    Ok(Outcome::Verified(Verified { value: Claim::Signature, signers, subjects: vec![payload.digest] }))
+}
+
+/// An envelope after base64.
+struct Opened {
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+fn open_envelope(wire: &EnvelopeWire<'_>) -> Result<Opened> {
+    // A signature beside the trusted one could be taken for it by somebody else's verifier.
+    let [signature] = wire.signatures.as_slice() else {
+        return Err(refuse(
+            Refusal::SignatureCount,
+            format!("the envelope has {} signatures; exactly one is accepted", wire.signatures.len()),
+        ));
+    };
+    if wire.payload_type != IN_TOTO {
+        let shown: String = wire.payload_type.chars().take(100).collect();
+        return Err(refuse(
+            Refusal::PayloadTypeRefused,
+            format!("the payload type is '{}', not '{IN_TOTO}'", shown.escape_debug()),
+        ));
+    }
+    let bad = |what: &str, e: base64::DecodeError| {
+        refuse(Refusal::EvidenceMalformed, format!("the envelope's {what} is no base64: {e}"))
+    };
+    Ok(Opened {
+        payload: STANDARD.decode(wire.payload.as_bytes()).map_err(|e| bad("payload", e))?,
+        signature: STANDARD.decode(&signature.sig).map_err(|e| bad("signature", e))?,
+    })
+}
+
+/// Reads the payload of an envelope whose signers are known, and not before.
+fn statement_outcome(
+    payload: Vec<u8>,
+    standing: Result<Vec<Signer>, Outcome>,
+    question: Question<'_>,
+    known: &mut Known,
+) -> Result<Outcome> {
+    let read = Statement::parse(payload).map_err(|why| {
+        refuse(Refusal::StatementMalformed, format!("the signed payload is no in-toto statement: {why}"))
+    });
+    if let Ok(statement) = &read {
+        known.predicate_type = Some(statement.predicate_type.clone());
+        known.kind = match statement.predicate_type {
+            PredicateType::CosignSign => Kind::Signature,
+            _ => Kind::Attestation,
+        };
+    }
+    let signers = match standing {
+        Ok(signers) => signers,
+        Err(outcome) => return Ok(outcome),
+    };
+    let statement = read?;
+    let subjects: Vec<Digest> =
+        question.subjects.iter().filter(|d| statement.is_about(d)).cloned().collect();
+    if subjects.is_empty() {
+        return Err(wrong_subject(&statement.first_subject(), question));
+    }
+    let value = match statement.predicate_type {
+        PredicateType::CosignSign => Claim::Signature,
+        _ => Claim::Attestation(statement),
+    };
+    Ok(Outcome::Verified(Verified { value, signers, subjects }))
+}
+
+fn wrong_subject(found: &str, question: Question<'_>) -> Explanation {
+    let wanted = question.subjects.first().map(Digest::to_string).unwrap_or_default();
+    refuse(Refusal::SubjectMismatch, format!("signed for {found}, not for {wanted}"))
+}
+
+/// What was signed, as bytes.
+#[derive(Clone, Copy)]
+enum Message<'a> {
+    /// A DSSE envelope's payload; what is signed is its pre-authentication encoding.
+    Envelope { payload: &'a [u8] },
+    /// The bytes themselves.
+    Bytes(&'a [u8]),
+}
+
+impl Message<'_> {
+    /// The bytes before the payload (DSSE specification, "Signature Definition").
+    fn prefix(self) -> String {
+        match self {
+            Self::Envelope { payload } => format!("DSSEv1 {} {IN_TOTO} {} ", IN_TOTO.len(), payload.len()),
+            Self::Bytes(_) => String::new(),
+        }
+    }
+
+    fn payload(&self) -> &[u8] {
+        match self {
+            Self::Envelope { payload } => payload,
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// One signature with everything that came with it.
+struct Signed<'a> {
+    signature: &'a [u8],
+    hint: Option<String>,
+    has_certificate: bool,
+    log_entries: usize,
+    bundle: Option<&'a Bundle>,
+    message: Message<'a>,
+}
+
+/// The distinct authorities' signers for whom `signed` is good, or why there is none.
+fn who_signed(signed: &Signed<'_>, question: Question<'_>) -> Result<Vec<Signer>, Outcome> {
+    let mut signers = Vec::new();
+    let mut reasons: Vec<Explanation> = Vec::new();
+    for authority in question.authorities {
+        let found = match &authority.who {
+            Who::Keys(keys) => by_keys(signed, keys, authority, question),
+            Who::Keyless(identity) => by_identity(signed, identity, authority, question),
+        };
+        match found {
+            Ok(signer) => signers.push(signer),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    if !signers.is_empty() {
+        return Ok(signers);
+    }
+    // One reason that goes beyond "not mine" says more than the rest: it is the answer.
+    match reasons.iter().position(|r| r.code != Refusal::UnknownSigner && r.code != Refusal::IdentityMismatch) {
+        Some(at) => Err(Outcome::Invalid(reasons.swap_remove(at))),
+        None => Err(Outcome::UnknownSigner(reasons)),
+    }
+}
+
+fn by_keys(
+    signed: &Signed<'_>,
+    keys: &[TrustedKey],
+    authority: &Authority,
+    question: Question<'_>,
+) -> Result<Signer> {
+    let name = authority.name();
+    if signed.has_certificate {
+        return Err(refuse(
+            Refusal::UnknownSigner,
+            format!("signed with a certificate; authority '{name}' has keys"),
+        ));
+    }
+    // The same key may stand there twice with two windows: one that fits is enough.
+    let matching: Vec<&TrustedKey> = keys.iter().filter(|k| signature_fits(&k.key, signed)).collect();
+    let Some(first) = matching.first() else {
+        let hinted = keys.iter().any(|k| signed.hint.as_deref() == Some(k.key.hint().as_str()));
+        return Err(if hinted {
+            refuse(
+                Refusal::SignatureInvalid,
+                format!(
+                    "it names a key of authority '{name}', and that key's signature does not fit the signed bytes"
+                ),
+            )
+        } else {
+            refuse(Refusal::UnknownSigner, format!("not signed by a key of authority '{name}'"))
+        });
+    };
+    let times = log_of_key(signed, &first.key, authority, question)?;
+    let times = if times.is_empty() { vec![question.now] } else { times };
+    if matching.iter().any(|key| times.iter().all(|time| key.trusted_at(*time))) {
+        return Ok(authority.signer(first.key.id()));
+    }
+    Err(refuse(
+        Refusal::KeyOutsideValidity,
+        format!(
+            "signed by a key of authority '{name}' outside the time for which the policy trusts it ({})",
+            times.iter().map(Timestamp::to_string).collect::<Vec<_>>().join(", ")
+        ),
+    ))
+}
+
+/// Whether the signature is good under `key`: exact bytes, exact algorithm.
+fn signature_fits(key: &PublicKey, signed: &Signed<'_>) -> bool {
+    let prefix = signed.message.prefix();
+    match &key.kind {
+        KeyKind::P256(key) => {
+            use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+            let Ok(signature) = p256::ecdsa::Signature::from_der(signed.signature) else { return false };
+            let mut hasher = Sha256::new();
+            hasher.update(prefix.as_bytes());
+            hasher.update(signed.message.payload());
+            key.verify_prehash(&hasher.finalize(), &signature).is_ok()
+        }
+        KeyKind::Ed25519(key) => {
+            let Ok(signature) = ed25519_dalek::Signature::from_slice(signed.signature) else { return false };
+            match signed.message {
+                Message::Bytes(bytes) => key.verify_strict(bytes, &signature).is_ok(),
+                Message::Envelope { payload } => {
+                    let mut message = Vec::with_capacity(prefix.len() + payload.len());
+                    message.extend_from_slice(prefix.as_bytes());
+                    message.extend_from_slice(payload);
+                    key.verify_strict(&message, &signature).is_ok()
+                }
+            }
+        }
+    }
+}
+
+/// Checks the log entries beside a key's signature; the verified times of signing, where there are any.
+fn log_of_key(
+    signed: &Signed<'_>,
+    key: &PublicKey,
+    authority: &Authority,
+    question: Question<'_>,
+) -> Result<Vec<Timestamp>> {
+    let entries = signed.log_entries;
+    let key = DerPublicKey::new(key.spki().to_vec());
+    match (&authority.trust, signed.bundle) {
+        (Some(_), None) => Err(refuse(
+            Refusal::LogEntryMissing,
+            format!("authority '{}' asks for a transparency log entry, and there is none", authority.name()),
+        )),
+        (Some(_), Some(_)) if entries == 0 => Err(refuse(
+            Refusal::LogEntryMissing,
+            format!("authority '{}' asks for a transparency log entry, and there is none", authority.name()),
+        )),
+        (Some(trust), Some(bundle)) => {
+            every_entry_proves(bundle)?;
+            let result =
+                ask_sigstore(trust, bundle, signed, &PublicKeyVerificationPolicy::new(key), question)?;
+            if !result.tlog_verified() {
+                return Err(refuse(Refusal::LogEntryInvalid, "the log entry was not verified"));
+            }
+            Ok(result.verified_timestamps().to_vec())
+        }
+        (None, Some(bundle)) if entries > 0 => {
+            // No trust is needed to see that an entry is somebody else's (CVE-2022-36056). Timestamps cannot
+            // be judged without trust, prove nothing then, and are left out.
+            let mut bundle = bundle.clone();
+            bundle.verification_material.timestamp_verification_data = Default::default();
+            let trust = Trust::nobody().map_err(|e| refuse(Refusal::LogEntryInvalid, e))?;
+            let policy = PublicKeyVerificationPolicy::new(key).skip_tlog_unsafe();
+            ask_sigstore(&trust, &bundle, signed, &policy, question).map_err(|e| {
+                refuse(
+                    Refusal::LogEntryMismatch,
+                    "the log entry does not belong to this payload, signature and key",
+                )
+                .because(vec![e])
+            })?;
+            Ok(Vec::new())
+        }
+        (None, _) => Ok(Vec::new()),
+    }
+}
+
+/// sigstore-verify takes an entry with neither proof nor promise for verified: there is nothing to verify.
+fn every_entry_proves(bundle: &Bundle) -> Result<()> {
+    let bare = |e: &sigstore_types::TransparencyLogEntry| {
+        e.inclusion_proof.is_none() && e.inclusion_promise.is_none()
+    };
+    if bundle.verification_material.tlog_entries.iter().any(bare) {
+        return Err(refuse(Refusal::LogEntryInvalid, "a log entry without inclusion proof or promise"));
+    }
+    Ok(())
+}
+
+fn by_identity(
+    signed: &Signed<'_>,
+    identity: &Identity,
+    authority: &Authority,
+    question: Question<'_>,
+) -> Result<Signer> {
+    let name = authority.name();
+    let (true, Some(bundle)) = (signed.has_certificate, signed.bundle) else {
+        return Err(refuse(
+            Refusal::UnknownSigner,
+            format!("signed with a key; authority '{name}' is a keyless identity"),
+        ));
+    };
+    let Some(trust) = &authority.trust else {
+        return Err(refuse(Refusal::CertificateInvalid, format!("authority '{name}' has no trusted root")));
+    };
+    every_entry_proves(bundle)?;
+    let policy = VerificationPolicy::new(identity.identity.clone(), identity.issuer.clone());
+    let result = ask_sigstore(trust, bundle, signed, &policy, question)?;
+    // Read what was done, not only that nothing failed.
+    if signed.log_entries == 0 || !result.tlog_verified() {
+        return Err(refuse(Refusal::LogEntryMissing, "no transparency log entry was verified"));
+    }
+    if result.verified_timestamps().is_empty() {
+        return Err(refuse(Refusal::TimestampMissing, "no trusted time of signing"));
+    }
+    if !(result.certificate_verified() && result.sct_verified() && result.identity_policy_checked()) {
+        return Err(refuse(Refusal::CertificateInvalid, "certificate, its log proof or its identity unchecked"));
+    }
+    let exact = result.identity().is_some_and(|i| i.as_str() == identity.identity)
+        && result.issuer() == Some(identity.issuer.as_str());
+    if !exact {
+        return Err(refuse(Refusal::IdentityMismatch, "the certificate names somebody else"));
+    }
+    Ok(authority.signer(identity.id()))
+}
+
+/// Asks sigstore-verify, and sorts its errors.
+fn ask_sigstore(
+    trust: &Trust,
+    bundle: &Bundle,
+    signed: &Signed<'_>,
+    policy: &(impl sigstore_verify::Policy + ?Sized),
+    question: Question<'_>,
+) -> Result<VerificationResult> {
+    let result = match signed.message {
+        Message::Bytes(bytes) => trust.verifier().verify(bytes, bundle, policy),
+        // The statement is bound to one of our digests by ourselves (`statement_outcome`); what is asked here
+        // is the rest. The library wants an artifact all the same: the first subject that it can compare.
+        Message::Envelope { payload } => {
+            let statement = Statement::parse(payload.to_vec()).map_err(|why| {
+                refuse(Refusal::StatementMalformed, format!("the payload is no in-toto statement: {why}"))
+            })?;
+            let Some(digest) = question.subjects.iter().find(|d| statement.is_about(d)) else {
+                return Err(wrong_subject(&statement.first_subject(), question));
+            };
+            if digest.algorithm() != Algorithm::Sha256 {
+                return Err(refuse(
+                    Refusal::EvidenceMalformed,
+                    "certificates and log entries are judged for sha256 digests only",
+                ));
+            }
+            drop(statement);
+            let hash = Sha256Hash::from_hex(digest.hex())
+                .map_err(|e| refuse(Refusal::EvidenceMalformed, e.to_string()))?;
+            trust.verifier().verify(hash, bundle, policy)
+        }
+    };
+    result.map_err(|error| {
+        let code = match &error {
+            SigstoreError::IdentityMismatch { .. } | SigstoreError::IssuerMismatch { .. } => {
+                Refusal::IdentityMismatch
+            }
+            SigstoreError::SignatureInvalid(_) => Refusal::SignatureInvalid,
+            SigstoreError::ArtifactMismatch(_) => Refusal::SubjectMismatch,
+            SigstoreError::Certificate(_) => Refusal::CertificateInvalid,
+            SigstoreError::TransparencyLog(_) => Refusal::LogEntryInvalid,
+            SigstoreError::Timestamp(_) => Refusal::TimestampMissing,
+            SigstoreError::Bundle(_) if signed.log_entries == 0 => Refusal::LogEntryMissing,
+            _ => Refusal::EvidenceMalformed,
+        };
+        let text: String = error.to_string().chars().take(400).collect();
+        refuse(code, text.replace(char::is_control, " "))
+    })
+}
+
+fn to_bundle(value: &serde_json::Value) -> Result<Bundle> {
+    Bundle::from_json(&value.to_string()).map_err(|e| {
+        refuse(Refusal::EvidenceMalformed, format!("its annotations do not make a sigstore bundle: {e}"))
+    })
+}
+
+/// Whom a certificate names, for showing.
+fn certificate_identity(der: &[u8]) -> Option<String> {
+    let info = guarded(|| {
+        sigstore_verify::crypto::parse_certificate_info(&DerCertificate::new(der.to_vec()))
+            .map_err(|e| refuse(Refusal::CertificateInvalid, e.to_string()))
+    })
+    .ok()?;
+    let identity: String = info.identity.as_ref()?.as_str().chars().take(300).collect();
+    let issuer: String = info.issuer.unwrap_or_default().chars().take(300).collect();
+    Some(format!("{identity} ({issuer})").escape_debug().to_string())
+}
+
+fn shown_hint(hint: &str) -> String {
+    // The usual hint is the key's SHA-256 in base64; then it is shown in the form of signer ids.
+    match STANDARD.decode(hint) {
+        Ok(bytes) if bytes.len() == 32 => format!("key sha256:{}", hex::encode(bytes)),
+        _ if hint.is_empty() => "a key, not said which".into(),
+        _ => format!("key {}", hint.chars().take(100).collect::<String>().escape_debug()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B07: whatever panics below us ends in a refusal.
+    #[test]
+    fn a_panic_is_a_refusal() {
+        let result: Result<()> = guarded(|| panic!("as a parser might"));
+        assert_eq!(result.unwrap_err().code, Refusal::VerifierPanicked);
+    }
+
+    /// The example of the DSSE specification, with our payload type.
+    #[test]
+    fn pre_authentication_encoding() {
+        let message = Message::Envelope { payload: b"hello" };
+        assert_eq!(message.prefix(), "DSSEv1 28 application/vnd.in-toto+json 5 ");
+    }
+}

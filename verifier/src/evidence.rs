@@ -5,11 +5,13 @@
 //! counts is read from the evidence itself, and only `check` says whether it counts.
 
 use crate::authority::Authority;
+use crate::check::{self, Examined, Outcome, Question};
 use crate::error::Error;
 use crate::statement::PredicateType;
-use crate::verdict::{Explanation, Signer};
+use crate::verdict::{Explanation, Refusal, Signer};
+use crate::{legacy, limits};
 use jiff::Timestamp;
-use seaworthy_oci::{Descriptor, Digest, Source};
+use seaworthy_oci::{self as oci, Class, Descriptor, Digest, Manifest, Selector, Source, manifest};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -120,16 +122,300 @@ pub enum Standing {
     Unsigned,
 }
 
-/// Lists everything attached to `subject` at `source`.
-///
-/// # Errors
-/// Where the list could not be had whole, or has more than [`crate::limits::EVIDENCE_ITEMS`] pieces.
-pub async fn collect(source: &dyn Source, subject: &Digest) -> Result<Vec<Item>, Error> {
-    let _ = (source, subject);
-    todo!()
+/// Media types of sigstore bundles, in referring manifests and in the bundles themselves.
+const BUNDLE_TYPES: [&str; 4] = [
+    "application/vnd.dev.sigstore.bundle.v0.3+json",
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+];
+/// Annotations that cosign writes on referring manifests.
+const CONTENT: &str = "dev.sigstore.bundle.content";
+const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
+
+pub(crate) fn is_bundle_type(media_type: &str) -> bool {
+    BUNDLE_TYPES.contains(&media_type)
 }
 
-/// Fetches `item` and checks it against `authorities` as of `now`.
+/// Lists everything attached to `subject` at `source`: by referrers (fallback tag included), then by the tags
+/// `.sig`, `.att` and `.sbom`.
+///
+/// A piece that is listed and is not there, or is broken by itself, is listed as such: it can count for
+/// nothing, and whoever can push could put it there, so it stops nothing else.
+///
+/// # Errors
+/// Where the list could not be had whole, or has more than [`limits::EVIDENCE_ITEMS`] pieces or
+/// [`limits::EVIDENCE_BYTES`] in all.
+pub async fn collect(source: &dyn Source, subject: &Digest) -> Result<Vec<Item>, Error> {
+    let mut items: Vec<Item> = Vec::new();
+    let referrers = source.referrers(subject).await?;
+    // Counted before anything is fetched.
+    let candidates = referrers.descriptors.iter().filter(|d| may_hold_bundle(d)).count();
+    within(subject, "pieces of evidence", candidates as u64, "EVIDENCE_ITEMS", limits::EVIDENCE_ITEMS as u64)?;
+    for descriptor in &referrers.descriptors {
+        if may_hold_bundle(descriptor) {
+            items.extend(bundles(source, subject, descriptor).await?);
+        } else {
+            items.push(Item {
+                artifact_type: descriptor.artifact_type.clone(),
+                created: descriptor.annotations.get(manifest::annotation::CREATED).cloned(),
+                ..Item::new(Kind::Other, Format::Other, subject, descriptor, descriptor)
+            });
+        }
+    }
+    for tagged in [Tagged::Signatures, Tagged::Attestations, Tagged::Sboms] {
+        items.extend(under_tag(source, subject, tagged).await?);
+    }
+    // A layout lists under its tags what it also lists as a referrer.
+    let mut seen = std::collections::HashSet::new();
+    items.retain(|item| seen.insert((item.manifest.clone(), item.digest.clone())));
+    let evidence = || items.iter().filter(|item| item.format != Format::Other);
+    let (count, bytes) =
+        (evidence().count(), evidence().filter(|i| i.broken.is_none()).fold(0, |n: u64, i| n.saturating_add(i.size)));
+    within(subject, "pieces of evidence", count as u64, "EVIDENCE_ITEMS", limits::EVIDENCE_ITEMS as u64)?;
+    within(subject, "bytes of evidence", bytes, "EVIDENCE_BYTES", limits::EVIDENCE_BYTES)?;
+    Ok(items)
+}
+
+fn within(
+    subject: &Digest,
+    what: &'static str,
+    found: u64,
+    limit: &'static str,
+    value: u64,
+) -> Result<(), Error> {
+    if found > value {
+        return Err(Error::TooMuchEvidence { subject: subject.to_string(), what, found, limit, value });
+    }
+    Ok(())
+}
+
+/// Whether a listed manifest may hold a bundle. Some writers put the type of an empty blob or none at all
+/// into the list: then the manifest itself is asked.
+fn may_hold_bundle(descriptor: &Descriptor) -> bool {
+    match descriptor.artifact_type.as_deref() {
+        None | Some("" | manifest::media_type::EMPTY) => true,
+        Some(other) => is_bundle_type(other) || descriptor.annotations.contains_key(CONTENT),
+    }
+}
+
+impl Item {
+    fn new(
+        kind: Kind,
+        format: Format,
+        subject: &Digest,
+        manifest: &Descriptor,
+        content: &Descriptor,
+    ) -> Self {
+        Self {
+            kind,
+            format,
+            predicate_type: None,
+            artifact_type: None,
+            subject: subject.clone(),
+            manifest: manifest.digest.clone(),
+            digest: content.digest.clone(),
+            size: content.size,
+            tag: None,
+            created: None,
+            content: Some(content.bare()),
+            annotations: BTreeMap::new(),
+            broken: None,
+        }
+    }
+
+    /// Why it cannot count, where that is clear before it is opened.
+    pub fn broken(&self) -> Option<&Explanation> {
+        self.broken.as_ref()
+    }
+
+    fn too_large(mut self) -> Self {
+        let limit = match self.format {
+            Format::SimpleSigning => ("SIMPLE_SIGNING_BYTES", limits::SIMPLE_SIGNING_BYTES),
+            _ => ("EVIDENCE_ITEM_BYTES", limits::EVIDENCE_ITEM_BYTES),
+        };
+        if self.format != Format::Other && self.size > limit.1 {
+            let message = format!("{} bytes, more than the limit {} = {}", self.size, limit.0, limit.1);
+            self.broken =
+                Some(Explanation::new(Refusal::EvidenceTooLarge, message).about(&self.digest));
+        }
+        self
+    }
+}
+
+/// The evidence's own fault, or a failure on the way to it?
+fn own_fault(error: &oci::Error, on: &Digest) -> Option<Explanation> {
+    let code = match (&error.kind, error.class()) {
+        (oci::ErrorKind::DigestMismatch { .. } | oci::ErrorKind::SizeMismatch { .. }, _) => {
+            Refusal::EvidenceAltered
+        }
+        (_, Class::NotFound) => Refusal::EvidenceMissing,
+        (_, Class::Broken) => Refusal::EvidenceMalformed,
+        _ => return None,
+    };
+    Some(Explanation::new(code, error.to_string()).about(on))
+}
+
+/// The bundles in the referring manifest of `descriptor`.
+async fn bundles(source: &dyn Source, subject: &Digest, descriptor: &Descriptor) -> Result<Vec<Item>, Error> {
+    let announced = descriptor.artifact_type.as_deref().is_some_and(is_bundle_type)
+        || descriptor.annotations.contains_key(CONTENT);
+    let broken = |why: Explanation| {
+        // What did not even claim to hold a bundle is of no interest if it is broken.
+        let (kind, format) =
+            if announced { (Kind::Bundle, Format::Bundle) } else { (Kind::Other, Format::Other) };
+        let mut item = Item::new(kind, format, subject, descriptor, descriptor);
+        item.artifact_type = descriptor.artifact_type.clone();
+        item.content = None;
+        item.broken = Some(why);
+        vec![item]
+    };
+    let image = match source.manifest(Selector::Digest(&descriptor.digest)).await {
+        Ok(None) => {
+            let why = Explanation::new(Refusal::EvidenceMissing, "listed as a referrer, and not there");
+            return Ok(broken(why.about(&descriptor.digest)));
+        }
+        Ok(Some(raw)) => match raw.parse() {
+            Ok(Manifest::Image(image)) => image,
+            Ok(Manifest::Index(_)) => {
+                return Ok(vec![Item {
+                    artifact_type: descriptor.artifact_type.clone(),
+                    ..Item::new(Kind::Other, Format::Other, subject, descriptor, descriptor)
+                }]);
+            }
+            Err(error) => {
+                return match own_fault(&error, &descriptor.digest) {
+                    Some(why) => Ok(broken(why)),
+                    None => Err(error.into()),
+                };
+            }
+        },
+        Err(error) => {
+            return match own_fault(&error, &descriptor.digest) {
+                Some(why) => Ok(broken(why)),
+                None => Err(error.into()),
+            };
+        }
+    };
+    let predicate = image.annotations.get(PREDICATE_TYPE).or(descriptor.annotations.get(PREDICATE_TYPE));
+    let kind = match predicate.map(|p| PredicateType::from_uri(p)) {
+        Some(PredicateType::CosignSign) => Kind::Signature,
+        Some(_) => Kind::Attestation,
+        None => Kind::Bundle,
+    };
+    let artifact_type = image.artifact_type.clone().or(descriptor.artifact_type.clone());
+    let created = image.annotations.get(manifest::annotation::CREATED).cloned();
+    let layers = image.layers.iter().filter(|layer| is_bundle_type(&layer.media_type));
+    let mut items: Vec<Item> = layers
+        .map(|layer| {
+            Item {
+                predicate_type: predicate.cloned(),
+                artifact_type: artifact_type.clone(),
+                created: created.clone(),
+                ..Item::new(kind, Format::Bundle, subject, descriptor, layer)
+            }
+            .too_large()
+        })
+        .collect();
+    if items.is_empty() {
+        if announced {
+            let why = Explanation::new(Refusal::EvidenceMalformed, "its manifest holds no bundle");
+            return Ok(broken(why.about(&descriptor.digest)));
+        }
+        items.push(Item {
+            artifact_type,
+            created,
+            ..Item::new(Kind::Other, Format::Other, subject, descriptor, descriptor)
+        });
+    }
+    Ok(items)
+}
+
+#[derive(Clone, Copy)]
+enum Tagged {
+    Signatures,
+    Attestations,
+    Sboms,
+}
+
+impl Tagged {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Signatures => ".sig",
+            Self::Attestations => ".att",
+            Self::Sboms => ".sbom",
+        }
+    }
+
+    /// What a layer of this media type is under this tag.
+    fn kind(self, media_type: &str) -> (Kind, Format) {
+        match (self, media_type) {
+            (Self::Signatures, legacy::SIMPLE_SIGNING) => (Kind::Signature, Format::SimpleSigning),
+            (Self::Attestations, legacy::ENVELOPE) => (Kind::Attestation, Format::Envelope),
+            (Self::Sboms, _) => (Kind::UnsignedSbom, Format::Other),
+            _ => (Kind::Other, Format::Other),
+        }
+    }
+}
+
+async fn under_tag(source: &dyn Source, subject: &Digest, tagged: Tagged) -> Result<Vec<Item>, Error> {
+    let tag = subject.tag(tagged.suffix());
+    let broken = |why: Explanation| {
+        let format = match tagged {
+            Tagged::Signatures => Format::SimpleSigning,
+            Tagged::Attestations => Format::Envelope,
+            Tagged::Sboms => Format::Other,
+        };
+        let kind = match tagged {
+            Tagged::Signatures => Kind::Signature,
+            Tagged::Attestations => Kind::Attestation,
+            Tagged::Sboms => Kind::UnsignedSbom,
+        };
+        let mut item =
+            Item::new(kind, format, subject, &Descriptor::of("", b""), &Descriptor::of("", b""));
+        (item.content, item.tag, item.broken) = (None, Some(tag.clone()), Some(why));
+        Ok(vec![item])
+    };
+    let raw = match source.manifest(Selector::Tag(&tag)).await {
+        Ok(None) => return Ok(Vec::new()),
+        Ok(Some(raw)) => raw,
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => {
+            return match own_fault(&error, subject) {
+                Some(why) => broken(why),
+                None => Err(error.into()),
+            };
+        }
+    };
+    let image = match raw.parse() {
+        Ok(Manifest::Image(image)) => image,
+        Ok(Manifest::Index(_)) => {
+            let why = format!("an index under {tag} instead of a manifest with layers");
+            return broken(Explanation::new(Refusal::EvidenceMalformed, why).about(&raw.descriptor.digest));
+        }
+        Err(error) => {
+            let why = Explanation::new(Refusal::EvidenceMalformed, error.to_string());
+            return broken(why.about(&raw.descriptor.digest));
+        }
+    };
+    let created = image.annotations.get(manifest::annotation::CREATED).cloned();
+    let items = image.layers.iter().map(|layer| {
+        let (kind, format) = tagged.kind(&layer.media_type);
+        Item {
+            predicate_type: layer.annotations.get("predicateType").cloned(),
+            artifact_type: Some(layer.media_type.clone()),
+            tag: Some(tag.clone()),
+            created: created.clone(),
+            annotations: layer.annotations.clone(),
+            ..Item::new(kind, format, subject, &raw.descriptor, layer)
+        }
+        .too_large()
+    });
+    Ok(items.collect())
+}
+
+/// Fetches `item` and checks it against `authorities` as of `now`: for showing what is attached. Judging
+/// needs a policy; see [`crate::Verifier::judge`].
 ///
 /// # Errors
 /// Where it could not be fetched for a reason that is not the evidence's own.
@@ -139,6 +425,48 @@ pub async fn check_item(
     authorities: &[Authority],
     now: Timestamp,
 ) -> Result<Checked, Error> {
-    let _ = (source, item, authorities, now);
-    todo!()
+    let subjects = [item.subject.clone()];
+    let examined = fetch_and_examine(source, item, Question { subjects: &subjects, authorities, now }).await?;
+    let standing = match examined.outcome {
+        Outcome::Verified(verified) => Standing::Valid { signers: verified.signers().to_vec() },
+        Outcome::UnknownSigner(reasons) => Standing::UnknownSigner { reasons },
+        Outcome::Invalid(reason) => Standing::Invalid { reason },
+        Outcome::Unsigned => Standing::Unsigned,
+    };
+    Ok(Checked {
+        standing,
+        kind: examined.kind,
+        predicate_type: examined.predicate_type,
+        claimed_signer: examined.claimed_signer,
+    })
+}
+
+/// Fetches `item` once and examines it.
+pub(crate) async fn fetch_and_examine(
+    source: &dyn Source,
+    item: &Item,
+    question: Question<'_>,
+) -> Result<Examined, Error> {
+    let plain = |outcome| Examined {
+        outcome,
+        kind: item.kind,
+        predicate_type: item.predicate_type.as_deref().map(PredicateType::from_uri),
+        claimed_signer: None,
+    };
+    if let Some(why) = &item.broken {
+        return Ok(plain(Outcome::Invalid(why.clone())));
+    }
+    if item.format == Format::Other {
+        return Ok(plain(Outcome::Unsigned));
+    }
+    let Some(descriptor) = &item.content else {
+        return Ok(plain(Outcome::Unsigned));
+    };
+    match source.blob_bytes(descriptor, limits::EVIDENCE_ITEM_BYTES).await {
+        Ok(content) => Ok(check::examine(item, content, question)),
+        Err(error) => match own_fault(&error, &item.digest) {
+            Some(why) => Ok(plain(Outcome::Invalid(why))),
+            None => Err(error.into()),
+        },
+    }
 }

@@ -86,6 +86,8 @@ refusals! {
     EvidenceMalformed = "evidence-malformed",
     /// The evidence is listed, and is not there.
     EvidenceMissing = "evidence-missing",
+    /// The evidence's bytes are not those that its digest names.
+    EvidenceAltered = "evidence-altered",
     /// The evidence is larger than the limit for one piece.
     EvidenceTooLarge = "evidence-too-large",
     /// The evidence carries no signature: it is shown and never trusted.
@@ -110,8 +112,6 @@ refusals! {
     KeyOutsideValidity = "key-outside-validity",
     /// A parser of ours or below us panicked on the evidence: a bug, and never a yes.
     VerifierPanicked = "verifier-panicked",
-    /// The document names another repository than the image's, and the policy compares them.
-    RepositoryMismatch = "repository-mismatch",
     /// The index lists a manifest that is not there.
     ChildMissing = "child-missing",
     /// Indexes are nested deeper than anybody needs.
