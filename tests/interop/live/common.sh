@@ -1,0 +1,41 @@
+# What every part needs; live.sh has exported the rest. Source it first.
+# shellcheck shell=bash
+set -euo pipefail
+live_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+interop=$(dirname "$live_dir")
+. "$interop/lib.sh"
+. "$interop/check.sh"
+make_temp
+cd "$TEMP"
+
+# check runs programs, not shell functions (timeout stands in between), hence arrays: "${sw[@]}" verify …
+sw=("$SEAWORTHY")
+# cosign without any log or trust root: no network is needed, and none is tried.
+cosign_sign=("$COSIGN" sign --yes --use-signing-config=false --tlog-upload=false)
+cosign_attest=("$COSIGN" attest --yes --use-signing-config=false --tlog-upload=false)
+cosign_verify=("$COSIGN" verify --insecure-ignore-tlog --output json --key)
+cosign_verify_attestation=("$COSIGN" verify-attestation --insecure-ignore-tlog --key)
+legacy=--new-bundle-format=false
+
+# `cosign verify` takes an attestation bundle for a signature (README.md), so its exit code alone does not
+# show that there is one. These are what its JSON says of a signature in either format.
+bundle_signature='"type": ?"https://sigstore.dev/cosign/sign/v1"'
+legacy_signature='"type": ?"cosign container image signature"'
+
+# A key pair by keygen: PREFIX.key and PREFIX.pub, password from COSIGN_PASSWORD.
+our_keys() { # PREFIX
+  "$SEAWORTHY" keygen --quiet --output-key-prefix "$1" >/dev/null
+}
+
+# The policy that a release is measured by: signed, and with an SBOM, by one key.
+write_policy() { # FILE KEY.PUB
+  cat >"$1" <<YAML
+apiVersion: seaworthy.dev/v1alpha1
+kind: ImagePolicy
+metadata:
+  name: live
+spec:
+  images: ["**"]
+YAML
+  : "$2"
+}
