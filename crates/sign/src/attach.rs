@@ -8,10 +8,15 @@
 //! A failure to find out (throttled, refused, unreachable) is an error, never "not there".
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::evidence::{Evidence, Format, Formats};
-use crate::signer::Signer;
-use crate::statement::{Predicate, PredicateType};
-use seaworthy_oci::{Descriptor, Digest, Pinned, Sink, Source};
+use crate::evidence::{Content, Evidence, Format, Formats};
+use crate::search::{self, Scope, Wanted};
+use crate::signer::{Payload, Signer};
+use crate::statement::{self, PAYLOAD_TYPE, Predicate, PredicateType, SIGNATURE_TYPE};
+use crate::{bundle, legacy, simple_signing};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use seaworthy_oci::manifest::{annotation, media_type};
+use seaworthy_oci::{Descriptor, Digest, Image, Location, Pinned, RawManifest, Sink, Source};
 use std::collections::BTreeMap;
 
 /// An image to sign.
@@ -65,7 +70,7 @@ pub enum Prepared {
     /// It is there; nothing was signed.
     AlreadyThere(Outcome),
     /// It was signed now, and has to be pushed.
-    Signed(Box<Evidence>),
+    Signed(Evidence),
 }
 
 /// Whether anything was written.
@@ -101,7 +106,34 @@ pub async fn prepare_signature(
     signer: &dyn Signer,
     request: &SignatureRequest<'_>,
 ) -> Result<Vec<Prepared>> {
-    todo!()
+    let subject = request.subject.digest();
+    check_created(request.created)?;
+    let mut prepared = Vec::new();
+    for format in request.formats.iter() {
+        let found = match format {
+            Format::Bundle => {
+                let statement = statement::image_signature(subject, request.annotations)?;
+                let found =
+                    search::find_existing(source, subject, signer, SIGNATURE_TYPE, &statement).await?;
+                match found {
+                    Some(manifest) => Ok(manifest),
+                    None => Err(bundle_content(signer, SIGNATURE_TYPE, &statement).await?),
+                }
+            }
+            Format::Legacy => {
+                let payload = legacy_payload(request)?;
+                match search::among_legacy_signatures(source, subject, signer, &payload).await? {
+                    Some(manifest) => Ok(manifest),
+                    None => Err(legacy_signature_content(signer, payload).await?),
+                }
+            }
+        };
+        prepared.push(match found {
+            Ok(manifest) => already_there(format, manifest, subject, ".sig"),
+            Err(content) => signed(request.subject, content, request.created, Vec::new()),
+        });
+    }
+    Ok(prepared)
 }
 
 /// Signs a claim that is not there yet.
@@ -113,7 +145,101 @@ pub async fn prepare_attestation(
     signer: &dyn Signer,
     request: &Attested<'_>,
 ) -> Result<Vec<Prepared>> {
-    todo!()
+    let subject = request.subject.digest();
+    check_created(request.created)?;
+    let predicate_type = request.predicate_type.uri();
+    let statement =
+        statement::attestation(subject, request.subject_name, request.predicate_type, request.predicate)?;
+    let scope = match request.older {
+        Older::Keep => Scope::Same,
+        Older::Replace => Scope::SameAndOlder,
+    };
+    let wanted = Wanted { subject, signer, predicate_type, statement: &statement, scope };
+    let mut prepared = Vec::new();
+    for format in request.formats.iter() {
+        let found = match format {
+            Format::Bundle => search::among_referrers(source, &wanted).await?,
+            Format::Legacy => search::among_legacy_attestations(source, &wanted).await?,
+        };
+        // Referrers stay, so a second run has nothing to do; layers to be replaced are work that is left.
+        let nothing_left = format == Format::Bundle || found.older.is_empty();
+        prepared.push(match found.same {
+            Some(manifest) if nothing_left => {
+                let mut there = already_there(format, manifest, subject, ".att");
+                if let Prepared::AlreadyThere(outcome) = &mut there {
+                    outcome.superseded = found.older;
+                }
+                there
+            }
+            _ => {
+                let content = match format {
+                    Format::Bundle => bundle_content(signer, predicate_type, &statement).await?,
+                    Format::Legacy => legacy_attestation_content(signer, predicate_type, &statement).await?,
+                };
+                signed(request.subject, content, request.created, found.older)
+            }
+        });
+    }
+    Ok(prepared)
+}
+
+/// A time that cannot be written must not be found out after signing.
+fn check_created(created: Option<i64>) -> Result<()> {
+    created.map(statement::rfc3339).transpose().map(|_| ())
+}
+
+/// The payload of a legacy signature.
+fn legacy_payload(request: &SignatureRequest<'_>) -> Result<Vec<u8>> {
+    let own = match request.subject.location() {
+        Location::Registry(repository) => Some(repository.to_string()),
+        _ => None,
+    };
+    let reference = request.docker_reference.map(str::to_owned).or(own).ok_or_else(|| {
+        let why = "the legacy format names the repository of an image, and there is none here";
+        Error::new("sign", request.subject, ErrorKind::BadInput(why.into()))
+            .hint("say which repository it will be pulled from (--sign-container-identity)")
+    })?;
+    simple_signing::payload(request.subject.digest(), &reference, request.annotations)
+}
+
+fn already_there(format: Format, manifest: Descriptor, subject: &Digest, suffix: &str) -> Prepared {
+    let tag = (format == Format::Legacy).then(|| subject.tag(suffix));
+    let change = Change::AlreadyThere;
+    Prepared::AlreadyThere(Outcome { format, manifest, tag, change, superseded: Vec::new() })
+}
+
+fn signed(subject: &Pinned, content: Content, created: Option<i64>, supersedes: Vec<Digest>) -> Prepared {
+    let subject = subject.descriptor().bare();
+    Prepared::Signed(Evidence { subject, content, created, supersedes })
+}
+
+/// Bytes that we wrote as JSON, as text.
+fn text(bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes)
+        .map_err(|_| Error::new("write", "evidence", ErrorKind::SelfCheck("it is no text".into())))
+}
+
+async fn bundle_content(signer: &dyn Signer, predicate_type: &str, statement: &[u8]) -> Result<Content> {
+    let payload = Payload::Dsse { payload_type: PAYLOAD_TYPE, payload: statement };
+    let made = bundle::seal(signer, &payload).await?;
+    let bundle = text(bundle::bundle_json(PAYLOAD_TYPE, statement, &made)?)?;
+    Ok(Content::Bundle { predicate_type: predicate_type.into(), bundle })
+}
+
+async fn legacy_signature_content(signer: &dyn Signer, payload: Vec<u8>) -> Result<Content> {
+    let made = bundle::seal(signer, &Payload::Blob(&payload)).await?;
+    Ok(Content::LegacySignature { payload: text(payload)?, signature: STANDARD.encode(made.signature) })
+}
+
+async fn legacy_attestation_content(
+    signer: &dyn Signer,
+    predicate_type: &str,
+    statement: &[u8],
+) -> Result<Content> {
+    let payload = Payload::Dsse { payload_type: PAYLOAD_TYPE, payload: statement };
+    let made = bundle::seal(signer, &payload).await?;
+    let envelope = text(bundle::envelope_json(PAYLOAD_TYPE, statement, &made.signature)?)?;
+    Ok(Content::LegacyAttestation { predicate_type: predicate_type.into(), envelope })
 }
 
 /// Pushes what was prepared. Doing it twice is the same as doing it once.
@@ -122,7 +248,103 @@ pub async fn prepare_attestation(
 /// [`ErrorKind::Images`] where it is not certain that it is there, [`ErrorKind::Conflict`] where a legacy tag
 /// holds something else.
 pub async fn publish(sink: &dyn Sink, prepared: &[Prepared]) -> Result<Vec<Outcome>> {
-    todo!()
+    let mut outcomes = Vec::with_capacity(prepared.len());
+    for item in prepared {
+        outcomes.push(match item {
+            Prepared::AlreadyThere(outcome) => outcome.clone(),
+            Prepared::Signed(evidence) => publish_evidence(sink, evidence).await?,
+        });
+    }
+    Ok(outcomes)
+}
+
+/// Pushes one piece of evidence, blobs before manifests.
+///
+/// # Errors
+/// As [`publish`].
+pub async fn publish_evidence(sink: &dyn Sink, evidence: &Evidence) -> Result<Outcome> {
+    let format = evidence.format();
+    match &evidence.content {
+        Content::Bundle { predicate_type, bundle } => {
+            let manifest = attach_bundle(sink, evidence, predicate_type, bundle.as_bytes()).await?;
+            let superseded = evidence.supersedes.clone();
+            Ok(Outcome { format, manifest, tag: None, change: Change::Added, superseded })
+        }
+        Content::LegacySignature { payload, signature } => {
+            let signature = (simple_signing::SIGNATURE_ANNOTATION, signature.as_str());
+            let layer = (simple_signing::MEDIA_TYPE, payload.as_bytes());
+            add_legacy(sink, evidence, ".sig", layer, &[signature]).await
+        }
+        Content::LegacyAttestation { predicate_type, envelope } => {
+            let annotations = [
+                (simple_signing::SIGNATURE_ANNOTATION, ""),
+                (search::LEGACY_TYPE_ANNOTATION, predicate_type.as_str()),
+            ];
+            let layer = (bundle::ENVELOPE_MEDIA_TYPE, envelope.as_bytes());
+            add_legacy(sink, evidence, ".att", layer, &annotations).await
+        }
+    }
+}
+
+async fn add_legacy(
+    sink: &dyn Sink,
+    evidence: &Evidence,
+    suffix: &str,
+    (media_type, content): (&str, &[u8]),
+    annotations: &[(&str, &str)],
+) -> Result<Outcome> {
+    let mut layer = Descriptor::of(media_type, content);
+    sink.push_blob(&layer, &content.to_vec()).await?;
+    layer.annotations = annotations.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    let tag = evidence.subject.digest.tag(suffix);
+    let (manifest, change) = legacy::add_layer(sink, &tag, &layer, &evidence.supersedes).await?;
+    let format = Format::Legacy;
+    Ok(Outcome { format, manifest, tag: Some(tag), change, superseded: Vec::new() })
+}
+
+/// The manifest that makes a bundle a referrer of its subject. `config.artifactType` is not in the
+/// specification; cosign's `clean` looks for it.
+fn referrer(
+    evidence: &Evidence,
+    predicate_type: &str,
+    bundle: Descriptor,
+    empty: &Descriptor,
+) -> Result<RawManifest> {
+    let mut annotations = BTreeMap::from([
+        ("dev.sigstore.bundle.content".to_owned(), "dsse-envelope".to_owned()),
+        (search::PREDICATE_TYPE_ANNOTATION.to_owned(), predicate_type.to_owned()),
+    ]);
+    if let Some(created) = evidence.created {
+        annotations.insert(annotation::CREATED.to_owned(), statement::rfc3339(created)?);
+    }
+    let manifest = Image {
+        schema_version: 2,
+        media_type: media_type::MANIFEST.into(),
+        artifact_type: Some(bundle::MEDIA_TYPE.into()),
+        config: Descriptor { artifact_type: Some(bundle::MEDIA_TYPE.into()), ..empty.clone() },
+        layers: vec![bundle],
+        subject: Some(evidence.subject.clone()),
+        annotations,
+    };
+    let bytes = serde_json::to_vec(&manifest)
+        .map_err(|e| Error::new("write", "manifest", ErrorKind::Local(e.to_string())))?;
+    Ok(RawManifest::new(bytes, Some(media_type::MANIFEST), &evidence.subject.digest)?)
+}
+
+async fn attach_bundle(
+    sink: &dyn Sink,
+    evidence: &Evidence,
+    predicate_type: &str,
+    bundle: &[u8],
+) -> Result<Descriptor> {
+    let empty_content = b"{}".to_vec();
+    let empty = Descriptor::of(media_type::EMPTY, &empty_content);
+    let layer = Descriptor::of(bundle::MEDIA_TYPE, bundle);
+    let manifest = referrer(evidence, predicate_type, layer.clone(), &empty)?;
+    sink.push_blob(&empty, &empty_content).await?;
+    sink.push_blob(&layer, &bundle.to_vec()).await?;
+    sink.attach(&manifest).await?;
+    Ok(manifest.descriptor)
 }
 
 /// [`prepare_signature`], then [`publish`].

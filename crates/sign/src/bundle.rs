@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::signer::{Material, Payload, Signed, Signer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sigstore_types::bundle::{Bundle, SignatureContent, VerificationMaterialContent};
+use sigstore_types::bundle::{Bundle, SignatureContent};
 use sigstore_types::dsse::DsseEnvelope;
 
 /// The media type of a bundle as we write it.
@@ -72,8 +72,7 @@ pub fn bundle_json(payload_type: &str, payload: &[u8], signed: &Signed) -> Resul
 }
 
 fn quoted(text: &str) -> Result<String> {
-    serde_json::to_string(text)
-        .map_err(|e| Error::new("write", "bundle", ErrorKind::BadInput(e.to_string())))
+    serde_json::to_string(text).map_err(|e| Error::new("write", "bundle", ErrorKind::BadInput(e.to_string())))
 }
 
 fn write_envelope(out: &mut Vec<u8>, payload_type: &str, payload: &[u8], signature: &[u8]) -> Result<()> {
@@ -104,32 +103,28 @@ pub(crate) struct Statement {
     pub(crate) payload_type: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) signature: Vec<u8>,
-    pub(crate) has_key_hint: bool,
 }
 
 impl Statement {
     /// The statement in a bundle, if it is one.
     pub(crate) fn of_bundle(json: &[u8]) -> Option<Self> {
         let bundle = Bundle::from_json(std::str::from_utf8(json).ok()?).ok()?;
-        let has_key_hint =
-            matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_));
         match bundle.content {
-            SignatureContent::DsseEnvelope(envelope) => Some(Self::new(envelope, has_key_hint)),
+            SignatureContent::DsseEnvelope(envelope) => Some(Self::new(envelope)),
             _ => None,
         }
     }
 
     /// The statement in a bare envelope, if it is one.
     pub(crate) fn of_envelope(json: &[u8]) -> Option<Self> {
-        Some(Self::new(serde_json::from_slice::<DsseEnvelope>(json).ok()?, false))
+        Some(Self::new(serde_json::from_slice::<DsseEnvelope>(json).ok()?))
     }
 
-    fn new(envelope: DsseEnvelope, has_key_hint: bool) -> Self {
+    fn new(envelope: DsseEnvelope) -> Self {
         Self {
             payload_type: envelope.payload_type,
             payload: envelope.payload.into_bytes(),
             signature: envelope.signature.sig.into_bytes(),
-            has_key_hint,
         }
     }
 

@@ -117,9 +117,9 @@ pub(crate) fn seal(pkcs8: &Secret, password: &Secret) -> Result<String> {
     }
     let key = derive(password, &salt, WRITTEN_N)?;
     let cipher = XSalsa20Poly1305::new(Key::from_slice(key.as_slice()));
-    let ciphertext = cipher.encrypt(Nonce::from_slice(&nonce), pkcs8.expose()).map_err(|e| {
-        Error::new("encrypt", "private key", ErrorKind::Local(e.to_string()))
-    })?;
+    let ciphertext = cipher
+        .encrypt(Nonce::from_slice(&nonce), pkcs8.expose())
+        .map_err(|e| Error::new("encrypt", "private key", ErrorKind::Local(e.to_string())))?;
     let file = File {
         kdf: Kdf {
             name: "scrypt".into(),
@@ -129,8 +129,7 @@ pub(crate) fn seal(pkcs8: &Secret, password: &Secret) -> Result<String> {
         cipher: Cipher { name: "nacl/secretbox".into(), nonce: STANDARD.encode(nonce) },
         ciphertext: STANDARD.encode(ciphertext),
     };
-    let body = serde_json::to_vec(&file).map_err(|e| {
-        Error::new("encrypt", "private key", ErrorKind::Local(e.to_string()))
-    })?;
+    let body = serde_json::to_vec(&file)
+        .map_err(|e| Error::new("encrypt", "private key", ErrorKind::Local(e.to_string())))?;
     Ok(pem::encode(LABEL, &body).to_string())
 }

@@ -91,9 +91,7 @@ impl Error {
             | ErrorKind::Signer(_)
             | ErrorKind::SelfCheck(_)
             | ErrorKind::Local(_) => Class::Local,
-            ErrorKind::Images(kind) => {
-                seaworthy_oci::Error::new(String::new(), "", kind.clone()).class()
-            }
+            ErrorKind::Images(kind) => seaworthy_oci::Error::new(String::new(), "", kind.clone()).class(),
         }
     }
 }

@@ -100,8 +100,7 @@ impl Evidence {
     /// # Errors
     /// [`ErrorKind::Local`] where it cannot be written.
     pub fn to_json(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self)
-            .map_err(|e| Error::new("keep", "evidence", ErrorKind::Local(e.to_string())))
+        serde_json::to_vec(self).map_err(|e| Error::new("keep", "evidence", ErrorKind::Local(e.to_string())))
     }
 
     /// Reads what [`Evidence::to_json`] wrote. Call [`Evidence::verify`] before pushing it.
@@ -131,8 +130,7 @@ impl Evidence {
             Content::LegacyAttestation { envelope, .. } => Statement::of_envelope(envelope.as_bytes()),
         }
         .ok_or_else(|| bad("it holds no signed statement"))?;
-        let payload =
-            Payload::Dsse { payload_type: &statement.payload_type, payload: &statement.payload };
+        let payload = Payload::Dsse { payload_type: &statement.payload_type, payload: &statement.payload };
         key.verify(&payload, &statement.signature)
     }
 }

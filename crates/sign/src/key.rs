@@ -7,11 +7,11 @@
 //! now; keys encrypted in other ways than cosign's; files with more than one private key, because nobody
 //! could say which of them signed.
 
+use crate::cosign_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pem::{self, Block, shown};
 use crate::secret::Secret;
 use crate::signer::Payload;
-use crate::cosign_key;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek as ed25519;
@@ -148,9 +148,8 @@ impl PrivateKey {
         // A P-256 scalar must be below the group order; one in 2^32 seeds is not. A source of randomness
         // that fails this eight times is broken.
         for _ in 0..8 {
-            getrandom::fill(seed.as_mut_slice()).map_err(|e| {
-                Error::new("make", "key", ErrorKind::Local(format!("no randomness: {e}")))
-            })?;
+            getrandom::fill(seed.as_mut_slice())
+                .map_err(|e| Error::new("make", "key", ErrorKind::Local(format!("no randomness: {e}"))))?;
             match algorithm {
                 Algorithm::Ed25519 => return Self::ed25519(ed25519::SigningKey::from_bytes(&seed)),
                 Algorithm::EcdsaP256 => {
@@ -182,9 +181,8 @@ impl PrivateKey {
     pub fn from_pem(pem: &[u8], password: Option<&Secret>) -> Result<Self> {
         let block = private_block(pem)?;
         if block.old_encryption {
-            return Err(unsupported("a PEM file encrypted by OpenSSL's old headers").hint(
-                "decrypt it with `openssl pkcs8 -topk8 -nocrypt -in KEY` and import the result",
-            ));
+            return Err(unsupported("a PEM file encrypted by OpenSSL's old headers")
+                .hint("decrypt it with `openssl pkcs8 -topk8 -nocrypt -in KEY` and import the result"));
         }
         match block.label.as_str() {
             "PRIVATE KEY" => Self::from_pkcs8_der(&block.der),

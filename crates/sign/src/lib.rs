@@ -18,18 +18,20 @@ pub mod evidence;
 pub mod key;
 mod legacy;
 mod pem;
+pub mod search;
 pub mod secret;
 pub mod signer;
 pub mod simple_signing;
 pub mod statement;
 
 pub use attach::{
-    Attested, Change, Outcome, Prepared, SignatureRequest, attest_image, prepare_attestation,
-    prepare_signature, publish, sign_image,
+    Attested, Change, Older, Outcome, Prepared, SignatureRequest, attest_image, prepare_attestation,
+    prepare_signature, publish, publish_evidence, sign_image,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{Evidence, Format, Formats};
 pub use key::{Algorithm, KeyFile, PrivateKey, PublicKey};
+pub use search::find_existing;
 pub use secret::Secret;
 pub use signer::{KeySigner, Material, Payload, Signed, Signer};
 pub use statement::{Predicate, PredicateType};

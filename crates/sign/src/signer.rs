@@ -29,10 +29,9 @@ impl Payload<'_> {
     /// What comes before the content in the bytes that are signed.
     fn head(&self) -> (String, &[u8]) {
         match self {
-            Self::Dsse { payload_type, payload } => (
-                format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()),
-                payload,
-            ),
+            Self::Dsse { payload_type, payload } => {
+                (format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()), payload)
+            }
             Self::Blob(bytes) => (String::new(), bytes),
         }
     }

@@ -117,7 +117,9 @@ impl FromStr for PredicateType {
         let bad = |why: &str| {
             Error::new("read predicate type", format!("'{}'", shown(text)), ErrorKind::BadInput(why.into()))
         };
-        if let Some((_, known)) = Self::short_names().find(|(name, known)| *name == text || known.uri() == text) {
+        if let Some((_, known)) =
+            Self::short_names().find(|(name, known)| *name == text || known.uri() == text)
+        {
             return Ok(known);
         }
         if text.len() > PREDICATE_TYPE_BYTES {
@@ -154,8 +156,7 @@ impl Predicate {
     pub fn parse(json: Vec<u8>) -> Result<Self> {
         let bad = |why: String| Error::new("use", "predicate", ErrorKind::BadInput(why));
         if json.len() > PREDICATE_BYTES {
-            let kind =
-                ErrorKind::LimitExceeded { limit: "PREDICATE_BYTES", value: PREDICATE_BYTES as u64 };
+            let kind = ErrorKind::LimitExceeded { limit: "PREDICATE_BYTES", value: PREDICATE_BYTES as u64 };
             return Err(Error::new("use", "predicate", kind));
         }
         let trimmed = json.trim_ascii();
@@ -259,9 +260,9 @@ pub struct Build<'a> {
 
 /// Seconds since 1970 in RFC 3339.
 pub(crate) fn rfc3339(at: i64) -> Result<String> {
-    jiff::Timestamp::from_second(at).map(|t| t.to_string()).map_err(|_| {
-        Error::new("write time", at, ErrorKind::BadInput("it is out of range".into()))
-    })
+    jiff::Timestamp::from_second(at)
+        .map(|t| t.to_string())
+        .map_err(|_| Error::new("write time", at, ErrorKind::BadInput("it is out of range".into())))
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String> {
@@ -273,8 +274,7 @@ fn json(value: &(impl Serialize + ?Sized)) -> Result<String> {
 pub(crate) fn check_annotations(annotations: &BTreeMap<String, String>) -> Result<()> {
     let size: usize = annotations.iter().map(|(k, v)| k.len() + v.len()).sum();
     if size > ANNOTATION_BYTES {
-        let kind =
-            ErrorKind::LimitExceeded { limit: "ANNOTATION_BYTES", value: ANNOTATION_BYTES as u64 };
+        let kind = ErrorKind::LimitExceeded { limit: "ANNOTATION_BYTES", value: ANNOTATION_BYTES as u64 };
         return Err(Error::new("use", "annotations", kind));
     }
     if annotations.contains_key("") {
@@ -322,7 +322,6 @@ pub fn attestation(
     statement.extend_from_slice(&predicate.0);
     statement.push(b'}');
     // The wrapping is one level deeper than the predicate alone: what we sign, verifiers must be able to read.
-    strict::check(&statement)
-        .map_err(|e| Error::new("write", "statement", ErrorKind::BadInput(e)))?;
+    strict::check(&statement).map_err(|e| Error::new("write", "statement", ErrorKind::BadInput(e)))?;
     Ok(statement)
 }
