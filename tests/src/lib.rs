@@ -1,1 +1,10 @@
-//! Placeholder.
+//! The lab: what the integration tests stand on.
+//!
+//! [`registry`] is an image registry that keeps its word until a test tells it not to: it can lie, stall,
+//! drip, truncate, redirect, throttle and reset. [`image`] builds the same small images every time.
+
+// This package is a test bench: a panic is how it reports that the bench itself is broken.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod image;
+pub mod registry;

@@ -106,6 +106,9 @@ impl Read for Part {
     }
 }
 
+/// The name and the link target of a record, where it has them.
+type Names = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 struct Walk<'a> {
     input: BufReader<File>,
     at: u64,
@@ -238,7 +241,7 @@ impl Walk<'_> {
         Ok(bytes)
     }
 
-    fn pax_record(&mut self, size: u64) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+    fn pax_record(&mut self, size: u64) -> Result<Names> {
         let bytes = self.record(size)?;
         let (mut path, mut link) = (None, None);
         for extension in tar::PaxExtensions::new(&bytes) {
