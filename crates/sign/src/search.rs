@@ -131,7 +131,7 @@ impl Wanted<'_> {
         }
         if read.payload == self.statement {
             found.same = Some(holder.clone());
-        } else if claims(&read.payload, self.predicate_type) {
+        } else if self.scope == Scope::SameAndOlder && claims(&read.payload, self.predicate_type) {
             found.older.push(item.clone());
         }
     }

@@ -1,5 +1,8 @@
 //! Keys through the public face: made, read, refused by name, and cosign's own files.
 
+// Helpers outside of test functions may unwrap like these.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;

@@ -1,5 +1,8 @@
 //! Statements, payloads and bundles: the bytes that others read, compared with what cosign 3 wrote.
 
+// Helpers outside of test functions may unwrap like these.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
