@@ -43,3 +43,13 @@ pub const TRIES: u32 = 5;
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Tries to write a tag that others write too.
 pub const TAG_RACES: u32 = 12;
+/// A credential helper's answer, and a configuration file that holds credentials.
+pub const CREDENTIAL_BYTES: u64 = 1 << 20;
+/// The slowest download that is waited for, in bytes a second: one byte a second would never end.
+pub const READ_RATE: u64 = 16 << 10;
+/// One chunk of an upload, and the largest blob that is sent without chunks: it is held in memory.
+pub const UPLOAD_CHUNK: usize = 8 << 20;
+/// The largest `OCI-Chunk-Min-Length` of a registry that is honoured, since a chunk is held in memory.
+pub const UPLOAD_CHUNK_MAX: usize = 64 << 20;
+/// Waits of at most this long before another try, where the registry does not say.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(8);

@@ -246,6 +246,7 @@ impl RawManifest {
 
 /// A manifest that was read strictly.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "few exist at a time, and a box would show in every match")]
 pub enum Manifest {
     /// One image, or one artifact.
     Image(Image),
