@@ -1,1 +1,30 @@
-//! Placeholder.
+//! From an image to its inventory, in one streaming pass over each layer.
+//!
+//! This package decides what is installed in an image. All of its input is hostile: blobs are read through
+//! a reader that checks their digest, decompressed under a ratio and a size cap, walked as tar under an
+//! entry cap, and only files that a cataloger wants are ever held, each under a cap of
+//! its own ([`limits`]). Nothing is unpacked: paths are data, and no path from a layer reaches this
+//! machine's file system.
+//!
+//! What it refuses, as an [`Error`]: content that is not what its digest says, truncated or ambiguous
+//! streams, bombs. What it says openly and goes on, as a gap in the inventory: one file that is too large,
+//! cannot be parsed or has a name that no runtime would unpack as it stands.
+//!
+//! The steps: `decompress` and `tar` turn a blob into entries; `layer` keeps facts about one layer;
+//! `squash` lays the layers on each other as the OCI image specification says and remembers since when each
+//! file stands; `catalogers` read packages off the result. An application's own `package.json` outside
+//! `node_modules` is a declaration, not an installation, and is not listed.
+
+mod catalogers;
+mod collect;
+mod decompress;
+mod error;
+mod image;
+mod layer;
+pub mod limits;
+mod path;
+mod squash;
+mod tar;
+
+pub use error::{Error, ErrorKind, Result};
+pub use image::{DiffIds, NoProgress, Options, Progress, inventory};

@@ -1,0 +1,134 @@
+//! Who reads what: one file for each ecosystem.
+//!
+//! A [`Cataloger`] names the files it wants by path, parses one of them at a time into a small [`Fact`]
+//! while its layer streams by, and reads packages off the squashed view at the end. It sees bytes and
+//! answers with facts or a reason; it cannot fail the image.
+
+mod apk;
+mod copyright;
+mod deb;
+mod npm;
+mod os_release;
+mod python;
+
+use crate::collect::Collector;
+use crate::limits;
+use crate::squash::View;
+use seaworthy_sbom::inventory::OsRelease;
+
+/// What one file says.
+#[derive(Debug, Clone)]
+pub(crate) enum Fact {
+    /// `os-release`.
+    Os(OsRelease),
+    /// A dpkg database, or one paragraph of it in `status.d`.
+    Deb(Vec<deb::Entry>),
+    /// The licences that a Debian copyright file names.
+    Copyright(Vec<String>),
+    /// The files of a deb that another cataloger wants.
+    DebFiles(Vec<String>),
+    /// An apk database.
+    Apk(Vec<apk::Entry>),
+    /// The metadata of a Python distribution.
+    Python(Box<python::Dist>),
+    /// Where a Python distribution was installed from.
+    DirectUrl(python::DirectUrl),
+    /// An npm package.
+    Npm(Box<npm::Manifest>),
+    /// A file that looks like a package's and is none.
+    Nothing,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Parsed {
+    /// What it says.
+    pub(crate) fact: Fact,
+    /// What in it could not be read.
+    pub(crate) notes: Vec<String>,
+}
+
+impl From<Fact> for Parsed {
+    fn from(fact: Fact) -> Self {
+        Self { fact, notes: Vec::new() }
+    }
+}
+
+/// One ecosystem.
+pub(crate) trait Cataloger: Sync {
+    /// Its name in the inventory.
+    fn name(&self) -> &'static str;
+
+    /// Whether it wants the file at `path` (clean, relative to the root), and how many bytes at most.
+    fn wants(&self, path: &str) -> Option<u64>;
+
+    /// What the file says.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in one line.
+    fn parse(&self, path: &str, content: &[u8]) -> Result<Parsed, String>;
+
+    /// Reads packages off the final view.
+    fn collect(&self, view: &View, out: &mut Collector<'_>);
+}
+
+/// All catalogers. The OS release comes first: the others' purls name it.
+pub(crate) const ALL: [&dyn Cataloger; 5] =
+    [&os_release::OsReleaseFile, &deb::Dpkg, &apk::Apk, &python::Python, &npm::Npm];
+
+/// The cataloger that wants the file at `path`, and how many bytes at most.
+pub(crate) fn wanting(path: &str) -> Option<(&'static dyn Cataloger, u64)> {
+    ALL.into_iter().find_map(|cataloger| Some((cataloger, cataloger.wants(path)?)))
+}
+
+/// Whether a file of a distribution package is the proof of another package.
+pub(crate) fn proves_language_package(path: &str) -> bool {
+    python::Python.wants(path).is_some() || npm::Npm.wants(path).is_some()
+}
+
+/// A field's text, bounded, without control characters at its ends; `None` where nothing is left.
+pub(crate) fn field(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let mut end = text.len().min(limits::FIELD_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).map(str::to_owned)
+}
+
+/// Paragraphs of `Name: value` lines as Debian writes them (deb822(5)): a line that begins with a blank
+/// goes on with the value before it, `#` is a comment, an empty line ends the paragraph.
+pub(crate) fn paragraphs(text: &str) -> impl Iterator<Item = Vec<(&str, String)>> {
+    let mut lines = text.lines();
+    std::iter::from_fn(move || {
+        let mut fields: Vec<(&str, String)> = Vec::new();
+        for line in lines.by_ref() {
+            if line.trim().is_empty() {
+                if fields.is_empty() {
+                    continue;
+                }
+                return Some(fields);
+            }
+            if line.starts_with('#') {
+                continue;
+            }
+            if line.starts_with([' ', '\t']) {
+                if let Some((_, value)) = fields.last_mut() {
+                    value.push('\n');
+                    value.push_str(line.trim());
+                }
+            } else if let Some((name, value)) = line.split_once(':') {
+                fields.push((name.trim(), value.trim().to_owned()));
+            }
+        }
+        (!fields.is_empty()).then_some(fields)
+    })
+}
+
+/// The first value of a field in a paragraph; names are compared without regard to case.
+pub(crate) fn value<'a>(paragraph: &'a [(&str, String)], name: &str) -> Option<&'a str> {
+    paragraph.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+}

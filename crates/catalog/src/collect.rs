@@ -1,0 +1,211 @@
+//! From what catalogers found to an inventory: one package for each purl, whatever the number of places.
+//!
+//! The same package in several places is one component with several pieces of evidence, and the layer that
+//! brought it is the lowest of them. Relationships are given by handle and named once the packages are
+//! merged, so that none can point to a package that is not there.
+
+use crate::catalogers::{self, Cataloger};
+use crate::limits;
+use crate::squash::{State, View};
+use seaworthy_sbom::inventory::{
+    Ecosystem, Gap, Inventory, OsRelease, Package, Relationship, RelationshipKind,
+};
+use seaworthy_sbom::{license, purl};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where catalogers put what they find.
+pub(crate) struct Collector<'v> {
+    /// The operating system, once it was found.
+    pub(crate) os: Option<OsRelease>,
+    view: &'v View,
+    found_by: &'static str,
+    drafts: Vec<Draft>,
+    edges: Vec<(usize, RelationshipKind, usize)>,
+    owners: BTreeMap<String, usize>,
+    gaps: Vec<Gap>,
+    untold: BTreeMap<&'static str, usize>,
+    told: BTreeMap<&'static str, usize>,
+}
+
+struct Draft {
+    package: Package,
+    layer: usize,
+}
+
+impl<'v> Collector<'v> {
+    /// An empty one for `view`.
+    pub(crate) fn new(view: &'v View) -> Self {
+        Self {
+            os: None,
+            view,
+            found_by: "",
+            drafts: Vec::new(),
+            edges: Vec::new(),
+            owners: BTreeMap::new(),
+            gaps: Vec::new(),
+            untold: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }
+    }
+
+    /// Lets `cataloger` read its packages off the view.
+    pub(crate) fn run(&mut self, cataloger: &dyn Cataloger) {
+        self.found_by = cataloger.name();
+        cataloger.collect(self.view, self);
+    }
+
+    /// Takes a package that `layer` brought; the handle names it in relationships.
+    pub(crate) fn add(&mut self, mut package: Package, layer: usize) -> usize {
+        package.found_by = Some(self.found_by.to_owned());
+        self.drafts.push(Draft { package, layer });
+        self.drafts.len() - 1
+    }
+
+    /// `from` hangs together with `to`.
+    pub(crate) fn relate(&mut self, from: usize, kind: RelationshipKind, to: usize) {
+        self.edges.push((from, kind, to));
+    }
+
+    /// The package behind `handle` brought the file at `path`.
+    pub(crate) fn owns(&mut self, handle: usize, path: &str) {
+        if let Some(place) = self.view.resolve(path) {
+            self.owners.insert(place, handle);
+        }
+    }
+
+    /// Something was left out.
+    pub(crate) fn gap(&mut self, path: String, reason: impl Into<String>, found_by: &'static str) {
+        let told = self.told.entry(found_by).or_default();
+        if *told < limits::GAPS {
+            *told += 1;
+            self.gaps.push(Gap { path, reason: reason.into(), found_by: found_by.to_owned() });
+        } else {
+            *self.untold.entry(found_by).or_default() += 1;
+        }
+    }
+
+    /// Says so where `path` is behind a link to a place at which `cataloger` never looks.
+    pub(crate) fn astray(&mut self, view: &View, path: &str, cataloger: &dyn Cataloger) {
+        if let Some(place) = view.astray(path, |p| cataloger.wants(p).is_some()) {
+            self.gap(format!("/{path}"), format!("leads to /{place}, which is not read"), cataloger.name());
+        }
+    }
+
+    /// Writes all that was found into `inventory`.
+    pub(crate) fn finish(mut self, inventory: &mut Inventory) {
+        self.unread();
+        for (found_by, count) in std::mem::take(&mut self.untold) {
+            let reason = format!("{count} further files could not be read");
+            self.gaps.push(Gap { path: "/".into(), reason, found_by: found_by.to_owned() });
+        }
+        self.contain();
+        let (packages, merged_into) = merge(self.drafts, self.os.as_ref(), self.view);
+        let ids: Vec<String> = packages.iter().map(Package::stable_id).collect();
+        let id = |handle: usize| merged_into.get(handle).and_then(|i| ids.get(*i)).cloned();
+        let edges: BTreeSet<Relationship> = self
+            .edges
+            .iter()
+            .filter_map(|(from, kind, to)| Some(Relationship { from: id(*from)?, kind: *kind, to: id(*to)? }))
+            .filter(|edge| edge.from != edge.to)
+            .collect();
+        inventory.relationships.extend(edges);
+        inventory.packages.extend(packages);
+        inventory.gaps.append(&mut self.gaps);
+        inventory.os = self.os;
+    }
+
+    /// Wanted files of the final view that were not read, or not whole.
+    fn unread(&mut self) {
+        let view = self.view;
+        for (path, _, state) in view.files() {
+            let Some((cataloger, _)) = catalogers::wanting(path) else { continue };
+            match state {
+                State::Unread(why) => self.gap(format!("/{path}"), why, cataloger.name()),
+                State::Parsed(parsed) => {
+                    for note in &parsed.notes {
+                        self.gap(format!("/{path}"), note, cataloger.name());
+                    }
+                }
+                State::Gone => {}
+            }
+        }
+    }
+
+    /// A distribution package contains the Python and npm packages whose proof it owns.
+    fn contain(&mut self) {
+        for (handle, draft) in self.drafts.iter().enumerate() {
+            if !matches!(draft.package.ecosystem, Ecosystem::Pypi | Ecosystem::Npm) {
+                continue;
+            }
+            for evidence in &draft.package.evidence {
+                if let Some(owner) = self.owners.get(evidence.path.trim_start_matches('/')) {
+                    self.edges.push((*owner, RelationshipKind::Contains, handle));
+                }
+            }
+        }
+    }
+}
+
+/// One package for each purl, and for each draft the package it went into.
+fn merge(drafts: Vec<Draft>, os: Option<&OsRelease>, view: &View) -> (Vec<Package>, Vec<usize>) {
+    let mut by_identity: BTreeMap<(Ecosystem, String), usize> = BTreeMap::new();
+    let mut merged: Vec<Draft> = Vec::new();
+    let mut merged_into = Vec::with_capacity(drafts.len());
+    for mut draft in drafts {
+        let package = &mut draft.package;
+        package.purl = purl::of(package, os);
+        let identity = package.purl.clone().unwrap_or_else(|| {
+            // No purl can be made of it: it stays alone with its place.
+            let place = package.evidence.first().map(|e| e.path.as_str()).unwrap_or_default();
+            format!("{}\n{}\n{place}", package.name, package.version.as_deref().unwrap_or_default())
+        });
+        match by_identity.entry((package.ecosystem, identity)) {
+            Entry::Vacant(slot) => {
+                merged_into.push(*slot.insert(merged.len()));
+                merged.push(draft);
+            }
+            Entry::Occupied(slot) => {
+                merged_into.push(*slot.get());
+                if let Some(into) = merged.get_mut(*slot.get()) {
+                    absorb(into, draft);
+                }
+            }
+        }
+    }
+    let packages = merged
+        .into_iter()
+        .map(|Draft { mut package, layer }| {
+            package.layer = view.digest(layer).map(str::to_owned);
+            package.evidence.sort();
+            package.evidence.dedup();
+            package.license.declared.sort();
+            package.license.declared.dedup();
+            if !package.license.declared.is_empty() {
+                package.license = license::normalize(&package.license.declared, package.ecosystem);
+            }
+            package
+        })
+        .collect();
+    (packages, merged_into)
+}
+
+fn absorb(into: &mut Draft, from: Draft) {
+    into.layer = into.layer.min(from.layer);
+    let (to, from) = (&mut into.package, from.package);
+    to.evidence.extend(from.evidence);
+    to.license.declared.extend(from.license.declared);
+    for (key, value) in from.properties {
+        to.properties.entry(key).or_insert(value);
+    }
+    for (have, other) in [
+        (&mut to.supplier, from.supplier),
+        (&mut to.originator, from.originator),
+        (&mut to.homepage, from.homepage),
+        (&mut to.description, from.description),
+    ] {
+        if have.is_none() {
+            *have = other;
+        }
+    }
+}

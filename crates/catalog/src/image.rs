@@ -1,0 +1,237 @@
+//! One image: its configuration, its layers in parallel, and the inventory of the whole.
+
+use crate::catalogers;
+use crate::collect::Collector;
+use crate::error::{Error, ErrorKind, Result};
+use crate::layer::{self, Facts, Pass, PathHasher};
+use crate::limits;
+use crate::squash::View;
+use seaworthy_oci::limits::{CONFIG_BYTES, LAYER_BYTES};
+use seaworthy_oci::{Digest, Image, ImageConfig, Pinned, Source};
+use seaworthy_sbom::inventory::{Creator, Gap, Inventory, Layer, Subject};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Whether the digests of the uncompressed layers are computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DiffIds {
+    /// Compute them and check them against the configuration. Costs a quarter more time.
+    Compute,
+    /// Take over what the configuration says: the blob digests authenticate the content already.
+    #[default]
+    Skip,
+}
+
+/// How an inventory is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the digests of the uncompressed layers are computed.
+    pub diff_ids: DiffIds,
+    /// The time to write into the inventory, seconds since 1970 UTC (`SOURCE_DATE_EPOCH`). `None`: the
+    /// time at which the image was built, so that the same image gives the same bytes.
+    pub created: Option<i64>,
+    /// Layers that are read at a time, at least 1 and at most [`limits::THREADS`].
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { diff_ids: DiffIds::Skip, created: None, threads: 2 }
+    }
+}
+
+/// Watches an inventory being made. All calls come from the task that made it.
+pub trait Progress: Send + Sync {
+    /// The layer `index` (0 is the lowest) is being read; it is `size` bytes as stored.
+    fn layer_started(&self, index: usize, digest: &Digest, size: u64) {
+        let _ = (index, digest, size);
+    }
+    /// `read` bytes of the layer `index` as stored were read so far.
+    fn layer_bytes(&self, index: usize, read: u64) {
+        let _ = (index, read);
+    }
+    /// The layer `index` was read to its end.
+    fn layer_finished(&self, index: usize) {
+        let _ = index;
+    }
+}
+
+/// Watches nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {}
+
+/// What is in `image`, whose strictly read manifest is `manifest`. An index is the caller's to iterate.
+///
+/// The result is normalized, and the same for the same image in every run.
+///
+/// # Errors
+/// Where the image's place fails, a digest does not match, a stream is truncated or ambiguous, or a limit
+/// of the structure is passed. Trouble with one file is a gap in the result instead.
+pub async fn inventory(
+    source: &dyn Source,
+    image: &Pinned,
+    manifest: &Image,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Inventory> {
+    let config = source.blob_bytes(&manifest.config, CONFIG_BYTES).await?;
+    let config = ImageConfig::parse(&config, &manifest.config.digest)?;
+    let diff_ids = named_diff_ids(manifest, &config)?;
+    let names = PathHasher::default();
+    let layers = read_layers(source, manifest, &diff_ids, options, &names, progress).await?;
+
+    let mut inventory = Inventory {
+        subject: Subject {
+            name: image.location().to_string(),
+            digest: Some(image.digest().to_string()),
+            media_type: Some(image.descriptor().media_type.clone()),
+            platform: config.platform().map(|p| p.to_string()),
+            tag: image.tag().map(str::to_owned),
+        },
+        created: options.created.or_else(|| built_at(&config)),
+        creators: vec![Creator::Tool {
+            name: "seaworthy".into(),
+            version: Some(env!("CARGO_PKG_VERSION").into()),
+        }],
+        ..Inventory::default()
+    };
+    for ((descriptor, facts), named) in manifest.layers.iter().zip(&layers).zip(&diff_ids) {
+        let diff_id = facts.diff_id.as_ref().or(named.as_ref());
+        inventory.layers.push(Layer {
+            digest: descriptor.digest.to_string(),
+            diff_id: diff_id.map(ToString::to_string),
+            size: descriptor.size,
+        });
+    }
+    let digests: Vec<String> = inventory.layers.iter().map(|l| l.digest.clone()).collect();
+    for (facts, digest) in layers.iter().zip(&digests) {
+        inventory.gaps.extend(facts.notes.iter().map(|gap| Gap {
+            path: gap.path.clone().unwrap_or_else(|| digest.clone()),
+            reason: gap.reason.clone(),
+            found_by: "layer".into(),
+        }));
+    }
+    let view = View::squash(layers, digests, &names);
+    let mut collector = Collector::new(&view);
+    for cataloger in catalogers::ALL {
+        collector.run(cataloger);
+    }
+    collector.finish(&mut inventory);
+    inventory.normalize();
+    Ok(inventory)
+}
+
+/// The diff ids that the configuration names, one for each layer, or all unknown where it names none.
+fn named_diff_ids(manifest: &Image, config: &ImageConfig) -> Result<Vec<Option<Digest>>> {
+    let named = &config.rootfs.diff_ids;
+    if named.is_empty() {
+        return Ok(vec![None; manifest.layers.len()]);
+    }
+    if named.len() != manifest.layers.len() {
+        let why = format!(
+            "the manifest has {} layers, but rootfs.diff_ids names {}",
+            manifest.layers.len(),
+            named.len()
+        );
+        return Err(Error::new(
+            "read image configuration",
+            &manifest.config.digest,
+            ErrorKind::Malformed(why),
+        ));
+    }
+    Ok(named.iter().cloned().map(Some).collect())
+}
+
+fn built_at(config: &ImageConfig) -> Option<i64> {
+    config.created.as_ref()?.parse::<jiff::Timestamp>().ok().map(|t| t.as_second())
+}
+
+/// Tells the workers to stop when the inventory is given up, by an error or because its future is dropped.
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Reads all layers, the largest first, `threads` at a time; the result is in the manifest's order.
+async fn read_layers(
+    source: &dyn Source,
+    manifest: &Image,
+    diff_ids: &[Option<Digest>],
+    options: &Options,
+    names: &PathHasher,
+    progress: &dyn Progress,
+) -> Result<Vec<Facts>> {
+    for descriptor in &manifest.layers {
+        if descriptor.size > LAYER_BYTES {
+            return Err(Error::new(
+                "read layer",
+                &descriptor.digest,
+                ErrorKind::LimitExceeded { limit: "LAYER_BYTES", value: LAYER_BYTES },
+            ));
+        }
+    }
+    let mut waiting: Vec<usize> = (0..manifest.layers.len()).collect();
+    // Taken from the end: the largest first, and of equals the lowest.
+    waiting.sort_by_key(|&i| (manifest.layers[i].size, std::cmp::Reverse(i)));
+    let threads = options.threads.clamp(1, limits::THREADS);
+    let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
+    let (events, mut heard) = mpsc::unbounded_channel();
+    let mut running = JoinSet::new();
+    let mut done: Vec<Option<Facts>> = manifest.layers.iter().map(|_| None).collect();
+    let (mut entries, mut wanted) = (0_u64, 0_u64);
+    loop {
+        while running.len() < threads {
+            let Some(index) = waiting.pop() else { break };
+            let descriptor = &manifest.layers[index];
+            progress.layer_started(index, &descriptor.digest, descriptor.size);
+            let reader = source.blob(descriptor).await?;
+            let pass = Pass {
+                digest: descriptor.digest.clone(),
+                media_type: descriptor.media_type.clone(),
+                diff_ids: options.diff_ids,
+                named: diff_ids.get(index).cloned().flatten(),
+                names: names.clone(),
+                cancel: Arc::clone(&cancel.0),
+            };
+            let events = events.clone();
+            running.spawn_blocking(move || {
+                // Nobody listens once the inventory is given up.
+                let facts = layer::read(reader, &pass, &mut |read| {
+                    let _ = events.send((index, read));
+                });
+                (index, facts)
+            });
+        }
+        tokio::select! {
+            Some((index, read)) = heard.recv() => progress.layer_bytes(index, read),
+            finished = running.join_next() => {
+                let Some(finished) = finished else { break };
+                let (index, facts) = finished.map_err(|e| {
+                    Error::new("read layers of", &manifest.config.digest, ErrorKind::Local(e.to_string()))
+                })?;
+                let facts = facts?;
+                entries += facts.entries;
+                wanted += facts.wanted_bytes;
+                for (sum, limit, value) in [
+                    (entries, "IMAGE_ENTRIES", limits::IMAGE_ENTRIES),
+                    (wanted, "IMAGE_WANTED_BYTES", limits::IMAGE_WANTED_BYTES),
+                ] {
+                    if sum > value {
+                        let kind = ErrorKind::LimitExceeded { limit, value };
+                        return Err(Error::new("read layers of image", &manifest.config.digest, kind));
+                    }
+                }
+                progress.layer_finished(index);
+                done[index] = Some(facts);
+            }
+        }
+    }
+    Ok(done.into_iter().flatten().collect())
+}

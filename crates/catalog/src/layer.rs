@@ -1,0 +1,334 @@
+//! One pass over one layer: digest, decompress, tar walk, and facts about what somebody wants to know.
+//!
+//! What is held of a layer is what the squash and the catalogers need: the parsed form of wanted files,
+//! symbolic links, whiteouts, and eight bytes for every path, so that a later layer's entry is known to
+//! replace an earlier one's. Everything else streams by.
+
+use crate::catalogers::{self, Parsed};
+use crate::decompress::{Compression, Unpacked};
+use crate::error::{Error, ErrorKind, Result};
+use crate::path::{self, Name};
+use crate::tar::{Entry, Kind, Reader, Tail};
+use crate::{DiffIds, limits};
+use seaworthy_oci::digest::Hasher;
+use seaworthy_oci::{BlobReader, Digest};
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What to do with a layer.
+pub(crate) struct Pass {
+    /// The digest of the blob.
+    pub(crate) digest: Digest,
+    /// Its media type.
+    pub(crate) media_type: String,
+    /// Whether the diff id is computed.
+    pub(crate) diff_ids: DiffIds,
+    /// The diff id that the configuration names.
+    pub(crate) named: Option<Digest>,
+    /// Set when the inventory is given up.
+    pub(crate) cancel: Arc<AtomicBool>,
+    /// Names paths by eight bytes; one for all layers of an image.
+    pub(crate) names: PathHasher,
+}
+
+/// Eight bytes for a path. Keyed at random, so that nobody can build an image in which two paths collide.
+#[derive(Clone, Default)]
+pub(crate) struct PathHasher(RandomState);
+
+impl PathHasher {
+    /// Something other than a directory stands at `path`.
+    pub(crate) fn other(&self, path: &[u8]) -> u64 {
+        self.0.hash_one(path) | 1
+    }
+
+    /// A directory stands at `path`.
+    pub(crate) fn directory(&self, path: &[u8]) -> u64 {
+        self.0.hash_one(path) & !1
+    }
+}
+
+/// A wanted file.
+#[derive(Debug, Clone)]
+pub(crate) enum Kept {
+    /// It was read and parsed.
+    Parsed(Arc<Parsed>),
+    /// It is another name for the file at this path.
+    HardLink(String),
+    /// It is there and was not read; the text says why.
+    Unread(String),
+}
+
+/// Something about a layer that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// The path in the image; none for the layer as a whole.
+    pub(crate) path: Option<String>,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// What is held of a layer.
+#[derive(Default)]
+pub(crate) struct Facts {
+    /// The digest of the tar, if it was to be computed.
+    pub(crate) diff_id: Option<Digest>,
+    /// Headers in the tar.
+    pub(crate) entries: u64,
+    /// Bytes of wanted files that were read.
+    pub(crate) wanted_bytes: u64,
+    /// Every path, by [`PathHasher`], sorted.
+    pub(crate) paths: Vec<u64>,
+    /// Symbolic links and their targets.
+    pub(crate) symlinks: BTreeMap<String, String>,
+    /// Paths that a whiteout takes away from lower layers.
+    pub(crate) whiteouts: Vec<String>,
+    /// Directories whose lower content an opaque whiteout takes away.
+    pub(crate) opaque: Vec<String>,
+    /// Wanted files by path.
+    pub(crate) kept: BTreeMap<String, Kept>,
+    /// What was left out.
+    pub(crate) notes: Vec<Note>,
+}
+
+/// Reads the layer behind `reader`; `report` hears how many stored bytes were read.
+pub(crate) fn read(reader: BlobReader, pass: &Pass, report: &mut dyn FnMut(u64)) -> Result<Facts> {
+    let announced = Compression::announced(&pass.media_type, &pass.digest)?;
+    let algorithm = pass.named.as_ref().map_or(seaworthy_oci::Algorithm::Sha256, Digest::algorithm);
+    let hasher = (pass.diff_ids == DiffIds::Compute).then(|| Hasher::new(algorithm));
+    let unpacked = Unpacked::open(reader, &pass.digest, hasher, Arc::clone(&pass.cancel), report)?;
+    let compression = unpacked.compression();
+    let mut tar = Reader::new(unpacked, &pass.digest);
+    let mut walk = Walk::new(&pass.names);
+    if let Err(error) = walk.run(&mut tar) {
+        // Where the bytes are not those of the digest, that is the news, not what a decoder made of them.
+        if matches!(error.kind, ErrorKind::Malformed(_) | ErrorKind::Truncated(_)) {
+            tar.input().drain_stored()?;
+        }
+        return Err(error);
+    }
+    let mut facts = walk.finish();
+    if compression != announced {
+        facts.notes.push(Note {
+            path: None,
+            reason: format!(
+                "the media type says {}, the bytes say {}; read as the bytes say",
+                announced.as_str(),
+                compression.as_str()
+            ),
+        });
+    }
+    if tar.ignored_global() {
+        facts.notes.push(Note {
+            path: None,
+            reason: "a global PAX header names paths or sizes; ignored, as runtimes do".into(),
+        });
+    }
+    if tar.finish()? == Tail::Data {
+        facts.notes.push(Note {
+            path: None,
+            reason: "data after the end of the tar was not looked at, as in runtimes".into(),
+        });
+    }
+    tar.input().drain_stored()?;
+    facts.entries = tar.headers();
+    facts.diff_id = tar.input().diff_id();
+    match (&facts.diff_id, &pass.named) {
+        (Some(actual), Some(expected)) if actual != expected => Err(Error::new(
+            "check diff id of layer",
+            &pass.digest,
+            ErrorKind::DiffIdMismatch { expected: expected.to_string(), actual: actual.to_string() },
+        )),
+        _ => Ok(facts),
+    }
+}
+
+struct Walk<'a> {
+    names: &'a PathHasher,
+    facts: Facts,
+    /// The directories above wanted files and links, to see when one of them is replaced.
+    above: HashSet<String>,
+    link_bytes: usize,
+    wanted_bytes: u64,
+    untold: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(names: &'a PathHasher) -> Self {
+        Self {
+            names,
+            facts: Facts::default(),
+            above: HashSet::new(),
+            link_bytes: 0,
+            wanted_bytes: 0,
+            untold: 0,
+        }
+    }
+
+    fn run(&mut self, tar: &mut Reader<Unpacked<'_>>) -> Result<()> {
+        while let Some(entry) = tar.next()? {
+            match path::name(&entry.path) {
+                Name::Clean(path) if path.is_empty() => {}
+                Name::Clean(path) => self.entry(path, &entry, tar)?,
+                Name::Bytes(path) => self.not_text(&path, &entry),
+                Name::Refused(why) => {
+                    self.note(Some(path::shown(&entry.path)), format!("entry not taken: {why}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Facts {
+        if self.untold > 0 {
+            let reason = format!("{} further entries were not taken", self.untold);
+            self.facts.notes.push(Note { path: None, reason });
+        }
+        self.facts.wanted_bytes = self.wanted_bytes;
+        self.facts.paths.sort_unstable();
+        self.facts.paths.dedup();
+        self.facts.paths.shrink_to_fit();
+        self.facts
+    }
+
+    fn note(&mut self, path: Option<String>, reason: String) {
+        if self.facts.notes.len() < limits::GAPS {
+            self.facts.notes.push(Note { path, reason });
+        } else {
+            self.untold += 1;
+        }
+    }
+
+    fn remember(&mut self, path: &[u8], kind: Kind) {
+        self.facts.paths.push(match kind {
+            Kind::Directory => self.names.directory(path),
+            _ => self.names.other(path),
+        });
+    }
+
+    /// A name that is no UTF-8 still replaces what lower layers have there.
+    fn not_text(&mut self, path: &[u8], entry: &Entry) {
+        self.remember(path, entry.kind);
+        let lossy = String::from_utf8_lossy(path);
+        if entry.kind != Kind::Directory && catalogers::wanting(&lossy).is_some() {
+            self.note(Some(format!("/{}", path::shown(path))), "not read: its name is no UTF-8".into());
+        }
+    }
+
+    fn entry(&mut self, path: String, entry: &Entry, tar: &mut Reader<Unpacked<'_>>) -> Result<()> {
+        let (dir, base) = path::split(&path);
+        if let Some(hidden) = base.strip_prefix(".wh.") {
+            return self.whiteout(dir, hidden, &path);
+        }
+        self.remember(path.as_bytes(), entry.kind);
+        self.replace(&path, entry.kind);
+        match entry.kind {
+            Kind::SymLink => {
+                if let Ok(target) = std::str::from_utf8(&entry.link) {
+                    self.charge(path.len() + target.len())?;
+                    self.watch(&path);
+                    self.facts.symlinks.insert(path, target.to_owned());
+                }
+            }
+            Kind::HardLink => {
+                if catalogers::wanting(&path).is_some() {
+                    let kept = match path::name(&entry.link) {
+                        Name::Clean(target) => Kept::HardLink(target),
+                        _ => Kept::Unread("a hard link out of the image".into()),
+                    };
+                    self.charge(path.len() + entry.link.len())?;
+                    self.keep(path, kept);
+                }
+            }
+            Kind::File | Kind::Sparse => {
+                if let Some((cataloger, limit)) = catalogers::wanting(&path) {
+                    let kept = if entry.kind == Kind::Sparse {
+                        Kept::Unread("a sparse file".into())
+                    } else if entry.size > limit {
+                        Kept::Unread(format!("{} bytes, more than the limit of {limit}", entry.size))
+                    } else if self.facts.kept.len() >= limits::LAYER_WANTED_FILES {
+                        Kept::Unread("more than LAYER_WANTED_FILES in this layer".into())
+                    } else if self.wanted_bytes + entry.size > limits::LAYER_WANTED_BYTES {
+                        Kept::Unread("more than LAYER_WANTED_BYTES in this layer".into())
+                    } else {
+                        self.wanted_bytes += entry.size;
+                        match cataloger.parse(&path, &tar.data()?) {
+                            Ok(parsed) => Kept::Parsed(Arc::new(parsed)),
+                            Err(why) => Kept::Unread(why),
+                        }
+                    };
+                    if self.facts.kept.len() >= limits::LAYER_WANTED_FILES {
+                        let Kept::Unread(why) = kept else { return Ok(()) };
+                        self.note(Some(format!("/{path}")), why);
+                    } else {
+                        self.keep(path, kept);
+                    }
+                }
+            }
+            Kind::Directory | Kind::Other => {}
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, path: String, kept: Kept) {
+        self.watch(&path);
+        self.facts.kept.insert(path, kept);
+    }
+
+    fn watch(&mut self, path: &str) {
+        for dir in path::ancestors(path) {
+            if !self.above.contains(dir) {
+                self.above.insert(dir.to_owned());
+            } else {
+                // All above it are there as well.
+                break;
+            }
+        }
+    }
+
+    /// The entry at `path` takes the place of what this layer had there before: the last one counts.
+    fn replace(&mut self, path: &str, kind: Kind) {
+        self.facts.kept.remove(path);
+        self.facts.symlinks.remove(path);
+        if kind != Kind::Directory && self.above.contains(path) {
+            self.facts.kept.retain(|p, _| !path::is_below(p, path));
+            self.facts.symlinks.retain(|p, _| !path::is_below(p, path));
+            self.above.retain(|p| p != path && !path::is_below(p, path));
+        }
+    }
+
+    /// OCI image specification, layer.md, "Whiteouts" and "Opaque Whiteout". Other names that begin with
+    /// `.wh..wh.` are AUFS' own files, which runtimes leave out.
+    fn whiteout(&mut self, dir: &str, hidden: &str, path: &str) -> Result<()> {
+        match hidden {
+            ".wh..opq" => {
+                self.charge(dir.len())?;
+                self.facts.opaque.push(dir.to_owned());
+            }
+            "" | "." | ".." => {
+                self.note(Some(format!("/{path}")), "a whiteout of nothing was not taken".into());
+            }
+            hidden if hidden.starts_with(".wh.") => {}
+            hidden => {
+                let hidden = path::join(dir, hidden);
+                self.charge(hidden.len())?;
+                self.facts.whiteouts.push(hidden);
+            }
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, bytes: usize) -> Result<()> {
+        self.link_bytes += bytes;
+        if self.link_bytes > limits::LINK_BYTES {
+            return Err(Error::new(
+                "read tar of layer",
+                "links and whiteouts",
+                ErrorKind::LimitExceeded { limit: "LINK_BYTES", value: limits::LINK_BYTES as u64 },
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! Every byte and entry of a layer that an outsider controls, by name and with its reason.
+//!
+//! Limits of the structure (layers, tar) end in [`crate::ErrorKind::LimitExceeded`]: what cannot be walked to its
+//! end cannot be inventoried. Limits of one file end in a gap, and the rest of the image is still read.
+
+/// The tar within one layer. Ten times the largest layer that is stored ([`seaworthy_oci::limits::LAYER_BYTES`]).
+pub const LAYER_UNPACKED_BYTES: u64 = 100 << 30;
+/// How many bytes one compressed byte may become. Real layers stay below 20; deflate can reach 1032.
+pub const RATIO: u64 = 200;
+/// Bytes of a layer for which [`RATIO`] is not asked: a file of zeros is no attack.
+pub const RATIO_GRACE: u64 = 64 << 20;
+/// Entries of one layer's tar; a full desktop has half a million.
+pub const LAYER_ENTRIES: u64 = 1_000_000;
+/// Entries of all layers of an image: each costs eight bytes until the layers are squashed.
+pub const IMAGE_ENTRIES: u64 = 4_000_000;
+/// One PAX header or GNU long name; a path cannot be longer than 4096 bytes.
+pub const TAR_EXTENSION_BYTES: u64 = 1 << 20;
+/// `PATH_MAX` of Linux: no runtime unpacks a longer one.
+pub const PATH_BYTES: usize = 4096;
+/// Symbolic links and whiteouts of one layer, as bytes of their paths and targets.
+pub const LINK_BYTES: usize = 32 << 20;
+/// Symbolic links that are followed for one path, as Linux does.
+pub const LINK_HOPS: usize = 40;
+/// Bytes of all files of one layer that catalogers want.
+pub const LAYER_WANTED_BYTES: u64 = 256 << 20;
+/// Bytes of the wanted files of all layers of an image.
+pub const IMAGE_WANTED_BYTES: u64 = 512 << 20;
+/// Files of one layer that catalogers want; the largest node image seen has 20,000.
+pub const LAYER_WANTED_FILES: usize = 200_000;
+/// Gaps that one layer or one cataloger reports one by one; further ones are counted.
+pub const GAPS: usize = 1_000;
+/// A package database (dpkg status, apk installed); a system of 5,000 packages has 8 MiB.
+pub const DATABASE_BYTES: u64 = 64 << 20;
+/// Packages of one database.
+pub const DATABASE_PACKAGES: usize = 200_000;
+/// A list of a package's files; kernels have 2 MiB.
+pub const LIST_BYTES: u64 = 16 << 20;
+/// A `package.json`; the largest that npm takes is smaller.
+pub const PACKAGE_JSON_BYTES: u64 = 1 << 20;
+/// Dependencies that one package names; beyond it they are left out and a gap says so.
+pub const DEPENDENCIES: usize = 10_000;
+/// A Debian copyright file; the longest in Debian 12 has 1.6 MiB and is an outlier.
+pub const COPYRIGHT_BYTES: u64 = 2 << 20;
+/// A Python `METADATA` or `PKG-INFO`, long description included.
+pub const METADATA_BYTES: u64 = 4 << 20;
+/// An `os-release`.
+pub const OS_RELEASE_BYTES: u64 = 64 << 10;
+/// A `direct_url.json`.
+pub const DIRECT_URL_BYTES: u64 = 64 << 10;
+/// Text that is taken over into the inventory from one field.
+pub const FIELD_BYTES: usize = 16 << 10;
+/// Worker threads, whatever the caller asks for.
+pub const THREADS: usize = 16;
