@@ -102,7 +102,9 @@ pub(crate) struct Question<'a> {
 
 /// Examines the content of `item`.
 pub(crate) fn examine(item: &Item, content: Vec<u8>, question: Question<'_>) -> Examined {
-    let mut known = Known { kind: item.kind, predicate_type: None, claimed_signer: None };
+    // Until it is opened, the listing's word is shown.
+    let predicate_type = item.predicate_type.as_deref().map(PredicateType::from_uri);
+    let mut known = Known { kind: item.kind, predicate_type, claimed_signer: None };
     let outcome = guarded(|| match item.format {
         Format::Bundle => bundle(content, question, &mut known),
         Format::SimpleSigning => simple_signing(&content, item, question, &mut known),
@@ -294,14 +296,16 @@ fn envelope(content: &[u8], item: &Item, question: Question<'_>, known: &mut Kno
 
 /// A simple-signing layer under the `.sig` tag.
 fn simple_signing(content: &[u8], item: &Item, question: Question<'_>, known: &mut Known) -> Result<Outcome> {
-    known.kind = Kind::Signature;
-    let malformed = |why: String| refuse(Refusal::EvidenceMalformed, format!("not a cosign signature: {why}"));
+    (known.kind, known.predicate_type) = (Kind::Signature, None);
+    let malformed =
+        |why: String| refuse(Refusal::EvidenceMalformed, format!("not a cosign signature: {why}"));
     let signature = item
         .annotations
         .get(legacy::SIGNATURE)
         .filter(|text| !text.is_empty())
         .ok_or_else(|| refuse(Refusal::SignatureCount, "the layer has no signature annotation"))?;
-    let signature = STANDARD.decode(signature.trim()).map_err(|e| malformed(format!("its signature: {e}")))?;
+    let signature =
+        STANDARD.decode(signature.trim()).map_err(|e| malformed(format!("its signature: {e}")))?;
     let material = Material::read(&item.annotations).map_err(malformed)?;
     known.claimed_signer = material.certificate.as_deref().and_then(certificate_identity);
     let parsed = if material.has_log_entry() || material.certificate.is_some() {
@@ -382,8 +386,7 @@ fn statement_outcome(
         Err(outcome) => return Ok(outcome),
     };
     let statement = read?;
-    let subjects: Vec<Digest> =
-        question.subjects.iter().filter(|d| statement.is_about(d)).cloned().collect();
+    let subjects: Vec<Digest> = question.subjects.iter().filter(|d| statement.is_about(d)).cloned().collect();
     if subjects.is_empty() {
         return Err(wrong_subject(&statement.first_subject(), question));
     }
@@ -453,7 +456,8 @@ fn who_signed(signed: &Signed<'_>, question: Question<'_>) -> Result<Vec<Signer>
         return Ok(signers);
     }
     // One reason that goes beyond "not mine" says more than the rest: it is the answer.
-    match reasons.iter().position(|r| r.code != Refusal::UnknownSigner && r.code != Refusal::IdentityMismatch) {
+    match reasons.iter().position(|r| r.code != Refusal::UnknownSigner && r.code != Refusal::IdentityMismatch)
+    {
         Some(at) => Err(Outcome::Invalid(reasons.swap_remove(at))),
         None => Err(Outcome::UnknownSigner(reasons)),
     }
@@ -613,7 +617,10 @@ fn by_identity(
         return Err(refuse(Refusal::TimestampMissing, "no trusted time of signing"));
     }
     if !(result.certificate_verified() && result.sct_verified() && result.identity_policy_checked()) {
-        return Err(refuse(Refusal::CertificateInvalid, "certificate, its log proof or its identity unchecked"));
+        return Err(refuse(
+            Refusal::CertificateInvalid,
+            "certificate, its log proof or its identity unchecked",
+        ));
     }
     let exact = result.identity().is_some_and(|i| i.as_str() == identity.identity)
         && result.issuer() == Some(identity.issuer.as_str());

@@ -151,7 +151,13 @@ pub async fn collect(source: &dyn Source, subject: &Digest) -> Result<Vec<Item>,
     let referrers = source.referrers(subject).await?;
     // Counted before anything is fetched.
     let candidates = referrers.descriptors.iter().filter(|d| may_hold_bundle(d)).count();
-    within(subject, "pieces of evidence", candidates as u64, "EVIDENCE_ITEMS", limits::EVIDENCE_ITEMS as u64)?;
+    within(
+        subject,
+        "pieces of evidence",
+        candidates as u64,
+        "EVIDENCE_ITEMS",
+        limits::EVIDENCE_ITEMS as u64,
+    )?;
     for descriptor in &referrers.descriptors {
         if may_hold_bundle(descriptor) {
             items.extend(bundles(source, subject, descriptor).await?);
@@ -170,8 +176,10 @@ pub async fn collect(source: &dyn Source, subject: &Digest) -> Result<Vec<Item>,
     let mut seen = std::collections::HashSet::new();
     items.retain(|item| seen.insert((item.manifest.clone(), item.digest.clone())));
     let evidence = || items.iter().filter(|item| item.format != Format::Other);
-    let (count, bytes) =
-        (evidence().count(), evidence().filter(|i| i.broken.is_none()).fold(0, |n: u64, i| n.saturating_add(i.size)));
+    let (count, bytes) = (
+        evidence().count(),
+        evidence().filter(|i| i.broken.is_none()).fold(0, |n: u64, i| n.saturating_add(i.size)),
+    );
     within(subject, "pieces of evidence", count as u64, "EVIDENCE_ITEMS", limits::EVIDENCE_ITEMS as u64)?;
     within(subject, "bytes of evidence", bytes, "EVIDENCE_BYTES", limits::EVIDENCE_BYTES)?;
     Ok(items)
@@ -236,8 +244,7 @@ impl Item {
         };
         if self.format != Format::Other && self.size > limit.1 {
             let message = format!("{} bytes, more than the limit {} = {}", self.size, limit.0, limit.1);
-            self.broken =
-                Some(Explanation::new(Refusal::EvidenceTooLarge, message).about(&self.digest));
+            self.broken = Some(Explanation::new(Refusal::EvidenceTooLarge, message).about(&self.digest));
         }
         self
     }
@@ -371,8 +378,7 @@ async fn under_tag(source: &dyn Source, subject: &Digest, tagged: Tagged) -> Res
             Tagged::Attestations => Kind::Attestation,
             Tagged::Sboms => Kind::UnsignedSbom,
         };
-        let mut item =
-            Item::new(kind, format, subject, &Descriptor::of("", b""), &Descriptor::of("", b""));
+        let mut item = Item::new(kind, format, subject, &Descriptor::of("", b""), &Descriptor::of("", b""));
         (item.content, item.tag, item.broken) = (None, Some(tag.clone()), Some(why));
         Ok(vec![item])
     };
@@ -426,7 +432,8 @@ pub async fn check_item(
     now: Timestamp,
 ) -> Result<Checked, Error> {
     let subjects = [item.subject.clone()];
-    let examined = fetch_and_examine(source, item, Question { subjects: &subjects, authorities, now }).await?;
+    let examined =
+        fetch_and_examine(source, item, Question { subjects: &subjects, authorities, now }).await?;
     let standing = match examined.outcome {
         Outcome::Verified(verified) => Standing::Valid { signers: verified.signers().to_vec() },
         Outcome::UnknownSigner(reasons) => Standing::UnknownSigner { reasons },
@@ -441,32 +448,51 @@ pub async fn check_item(
     })
 }
 
-/// Fetches `item` once and examines it.
-pub(crate) async fn fetch_and_examine(
+async fn fetch_and_examine(
     source: &dyn Source,
     item: &Item,
     question: Question<'_>,
 ) -> Result<Examined, Error> {
-    let plain = |outcome| Examined {
-        outcome,
+    Ok(match fetch(source, item).await? {
+        Ok(content) => check::examine(item, content, question),
+        Err(outcome) => unopened(item, outcome),
+    })
+}
+
+/// Why a piece of evidence was not opened: it cannot count.
+#[derive(Debug, Clone)]
+pub(crate) enum Unopened {
+    Unsigned,
+    Broken(Explanation),
+}
+
+/// The content of `item`, or why there is nothing to check.
+pub(crate) async fn fetch(source: &dyn Source, item: &Item) -> Result<Result<Vec<u8>, Unopened>, Error> {
+    if let Some(why) = &item.broken {
+        return Ok(Err(Unopened::Broken(why.clone())));
+    }
+    let descriptor = match &item.content {
+        Some(descriptor) if item.format != Format::Other => descriptor,
+        _ => return Ok(Err(Unopened::Unsigned)),
+    };
+    match source.blob_bytes(descriptor, limits::EVIDENCE_ITEM_BYTES).await {
+        Ok(content) => Ok(Ok(content)),
+        Err(error) => match own_fault(&error, &item.digest) {
+            Some(why) => Ok(Err(Unopened::Broken(why))),
+            None => Err(error.into()),
+        },
+    }
+}
+
+/// What is known of a piece that was not opened: what the listing says.
+pub(crate) fn unopened(item: &Item, why: Unopened) -> Examined {
+    Examined {
+        outcome: match why {
+            Unopened::Unsigned => Outcome::Unsigned,
+            Unopened::Broken(why) => Outcome::Invalid(why),
+        },
         kind: item.kind,
         predicate_type: item.predicate_type.as_deref().map(PredicateType::from_uri),
         claimed_signer: None,
-    };
-    if let Some(why) = &item.broken {
-        return Ok(plain(Outcome::Invalid(why.clone())));
-    }
-    if item.format == Format::Other {
-        return Ok(plain(Outcome::Unsigned));
-    }
-    let Some(descriptor) = &item.content else {
-        return Ok(plain(Outcome::Unsigned));
-    };
-    match source.blob_bytes(descriptor, limits::EVIDENCE_ITEM_BYTES).await {
-        Ok(content) => Ok(check::examine(item, content, question)),
-        Err(error) => match own_fault(&error, &item.digest) {
-            Some(why) => Ok(plain(Outcome::Invalid(why))),
-            None => Err(error.into()),
-        },
     }
 }

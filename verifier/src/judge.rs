@@ -1,6 +1,34 @@
-//! The judgement.
-use crate::{Error, ImageName, Verdict, Verifier};
-use seaworthy_oci::{Pinned, RawManifest, Source};
+//! The judgement: what is judged, what was said about it, and whether that is enough.
+//!
+//! An index is judged as itself, and so is each of its platforms:
+//!
+//! - *Signatures* are required on the digest that was asked for. A signature of an index covers its children,
+//!   because it covers their digests; a child that is asked for directly must be signed itself.
+//! - *Attestations* must be about the digest that was asked for, or about every one of its platforms.
+//! - *SBOMs* are required for each platform: what is inside differs from platform to platform. They may be
+//!   attached to the platform or to the index; what counts is the digest that the signed statement names.
+//!
+//! Evidence is fetched once, checked for each policy, and let go before the next piece is fetched.
+
+use crate::check::{self, Claim, Examined, Outcome, Question};
+use crate::error::Error;
+use crate::evidence::{self, Item, Kind};
+use crate::policy::rules::{self, Findings, Target};
+use crate::policy::{AttestationRule, Mode, Policy, SbomRule, Signers, Wanted};
+use crate::statement::PredicateType;
+use crate::verdict::{
+    Decision, Explanation, PolicyVerdict, Refusal, RequirementVerdict, Role, Signer, SubjectVerdict,
+    VERDICT_VERSION, Verdict,
+};
+use crate::{ImageName, Platforms, Verifier, limits};
+use jiff::Timestamp;
+use seaworthy_oci::limits::INDEX_DEPTH;
+use seaworthy_oci::{
+    Descriptor, Digest, Error as OciError, ErrorKind, Index, Manifest, Pinned, Platform, RawManifest,
+    Selector, Source,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) async fn judge(
     verifier: &Verifier,
@@ -9,6 +37,619 @@ pub(crate) async fn judge(
     manifest: Option<RawManifest>,
     name: &ImageName,
 ) -> Result<Verdict, Error> {
-    let _ = (verifier, source, image, manifest, name);
-    todo!()
+    let policies: Vec<&Policy> = verifier.policies.iter().filter(|p| p.matches(name)).collect();
+    let mut verdict = Verdict {
+        api_version: VERDICT_VERSION,
+        decision: Decision::Deny,
+        reason: String::new(),
+        name: name.to_string(),
+        tag: image.tag().map(str::to_owned),
+        digest: image.digest().to_string(),
+        would_deny: false,
+        warnings: Vec::new(),
+        refusals: Vec::new(),
+        policies: Vec::new(),
+    };
+    if policies.is_empty() {
+        let why = Explanation::new(Refusal::NoPolicyMatches, format!("no policy matches {name}"))
+            .hint("add a policy whose images match this name");
+        verdict.reason = why.to_string();
+        verdict.refusals.push(why);
+        return Ok(verdict);
+    }
+    verdict.policies = match inspect(verifier, source, image, manifest, &policies).await {
+        Ok(inspected) => policies.iter().zip(&inspected.pieces).map(|(p, f)| inspected.apply(p, f)).collect(),
+        Err(error) if policies.iter().all(|p| p.mode != Mode::Enforce) => {
+            let why = Explanation::new(Refusal::CouldNotFindOut, error.to_string());
+            let why = error.hint().map_or(why.clone(), |hint| why.hint(hint));
+            policies.iter().map(|p| unknown(p, why.clone())).collect()
+        }
+        Err(error) => return Err(error),
+    };
+    conclude(&mut verdict);
+    Ok(verdict)
+}
+
+fn unknown(policy: &Policy, why: Explanation) -> PolicyVerdict {
+    PolicyVerdict {
+        policy: policy.name.clone(),
+        mode: policy.mode,
+        decision: Decision::Deny,
+        refusals: vec![why],
+        subjects: Vec::new(),
+    }
+}
+
+/// The decision over all policies, and its one line.
+fn conclude(verdict: &mut Verdict) {
+    let refusals_of = |p: &PolicyVerdict| -> Vec<Explanation> {
+        let of_rules = p.subjects.iter().flat_map(|s| &s.requirements).flat_map(|r| &r.refusals);
+        p.refusals.iter().chain(of_rules).cloned().collect()
+    };
+    let denied = |p: &&PolicyVerdict| p.decision == Decision::Deny;
+    verdict.would_deny = verdict.policies.iter().any(|p| denied(&p));
+    let warned = verdict.policies.iter().filter(|p| p.mode == Mode::Warn);
+    verdict.warnings = warned.filter(denied).flat_map(refusals_of).collect();
+    let line = |p: &PolicyVerdict| {
+        let first = refusals_of(p).into_iter().next();
+        let text = first.map_or_else(String::new, |why| {
+            let cause = match why.causes.as_slice() {
+                [] => String::new(),
+                [one] => format!(" ({one})"),
+                [one, rest @ ..] => format!(" ({one}; and {} more)", rest.len()),
+            };
+            format!("{why}{cause}")
+        });
+        format!("policy '{}': {text}", p.policy)
+    };
+    let enforced = verdict.policies.iter().find(|p| p.mode == Mode::Enforce && denied(p));
+    if let Some(policy) = enforced {
+        verdict.reason = line(policy);
+        return;
+    }
+    verdict.decision = Decision::Allow;
+    verdict.reason = match verdict.policies.iter().find(denied) {
+        Some(policy) => format!("allowed, though {} would deny: {}", mode_name(policy.mode), line(policy)),
+        None => {
+            let met = verdict.policies.iter().flat_map(|p| &p.subjects).flat_map(|s| &s.requirements).count();
+            let names: Vec<String> = verdict.policies.iter().map(|p| format!("'{}'", p.policy)).collect();
+            let plural = if names.len() == 1 { "policy" } else { "policies" };
+            format!("{plural} {} met ({met} requirements)", names.join(", "))
+        }
+    };
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Audit => "audit",
+        Mode::Warn => "warn",
+        Mode::Enforce => "enforce",
+    }
+}
+
+/// One manifest that is judged.
+struct Subject {
+    digest: Digest,
+    role: Role,
+    platform: Option<Platform>,
+}
+
+/// One piece of evidence as one policy sees it, with everything heavy gone.
+struct Piece {
+    evidence: String,
+    attached_to: Digest,
+    kind: Kind,
+    predicate_type: Option<PredicateType>,
+    claimed_signer: Option<String>,
+    standing: Standing,
+}
+
+enum Standing {
+    Good { signers: Vec<Signer>, about: Vec<Digest>, sbom: BTreeMap<Digest, Findings> },
+    Bad(Explanation),
+}
+
+struct Inspected {
+    subjects: Vec<Subject>,
+    /// What is wrong with the image's structure itself.
+    structure: Vec<Explanation>,
+    /// For each policy.
+    pieces: Vec<Vec<Piece>>,
+}
+
+/// Looks at the image and at everything attached to it.
+async fn inspect(
+    verifier: &Verifier,
+    source: &dyn Source,
+    image: &Pinned,
+    manifest: Option<RawManifest>,
+    policies: &[&Policy],
+) -> Result<Inspected, Error> {
+    let raw = match manifest {
+        Some(raw) => raw,
+        None => source
+            .manifest(Selector::Digest(image.digest()))
+            .await?
+            .ok_or_else(|| OciError::new("fetch manifest", image, ErrorKind::NotFound))?,
+    };
+    let raw = raw.expect(image.digest(), image)?;
+    let mut walk = Walk { subjects: Vec::new(), structure: Vec::new() };
+    match raw.parse()? {
+        Manifest::Image(_) => walk.single(&verifier.context.platforms, image, source, &raw).await?,
+        Manifest::Index(index) => {
+            walk.subjects.push(Subject { digest: image.digest().clone(), role: Role::Index, platform: None });
+            walk.children(source, index).await?;
+            walk.select(&verifier.context.platforms);
+        }
+    }
+    drop(raw);
+    let Walk { subjects, structure } = walk;
+    let mut pieces: Vec<Vec<Piece>> = policies.iter().map(|_| Vec::new()).collect();
+    let all: Vec<Digest> = subjects.iter().map(|s| s.digest.clone()).collect();
+    let deep = policies.iter().any(|p| p.sbom.is_some() || !p.attestations.is_empty());
+    for (at, subject) in subjects.iter().enumerate() {
+        // Signatures count on the digest that was asked for alone: children need not be looked at for them.
+        if at > 0 && !deep {
+            break;
+        }
+        // Attached to the index may be what is about a child, but not the other way round.
+        let about = if at == 0 { all.as_slice() } else { std::slice::from_ref(&subject.digest) };
+        for item in evidence::collect(source, &subject.digest).await? {
+            if item.format == evidence::Format::Other && item.broken.is_none() && item.kind == Kind::Other {
+                continue;
+            }
+            let mut content = Some(evidence::fetch(source, &item).await?);
+            for (which, policy) in policies.iter().enumerate() {
+                // The last one takes the bytes; usually it is the only one.
+                let bytes = if which + 1 == policies.len() { content.take() } else { content.clone() };
+                let question =
+                    Question { subjects: about, authorities: &policy.authorities, now: verifier.context.now };
+                let examined = match bytes {
+                    Some(Ok(bytes)) => check::examine(&item, bytes, question),
+                    Some(Err(outcome)) => evidence::unopened(&item, outcome),
+                    None => continue,
+                };
+                let piece = Piece::new(&item, examined, policy, &subjects, verifier.context.now);
+                if let Some(list) = pieces.get_mut(which) {
+                    list.push(piece);
+                }
+            }
+        }
+    }
+    Ok(Inspected { subjects, structure, pieces })
+}
+
+struct Walk {
+    subjects: Vec<Subject>,
+    structure: Vec<Explanation>,
+}
+
+impl Walk {
+    /// A single image: its platform stands in its configuration, and is asked for only if somebody selects.
+    async fn single(
+        &mut self,
+        wanted: &Platforms,
+        image: &Pinned,
+        source: &dyn Source,
+        raw: &RawManifest,
+    ) -> Result<(), Error> {
+        let mut platform = image.descriptor().platform.clone();
+        if let (Platforms::Only(list), Manifest::Image(manifest)) = (wanted, raw.parse()?) {
+            let bytes = source.blob_bytes(&manifest.config, seaworthy_oci::limits::CONFIG_BYTES).await?;
+            let config = seaworthy_oci::ImageConfig::parse(&bytes, &manifest.config.digest)?;
+            platform = config.platform();
+            for one in list {
+                if !platform.as_ref().is_some_and(|p| p.serves(one)) {
+                    self.structure.push(not_found(one));
+                }
+            }
+        }
+        self.subjects.push(Subject { digest: image.digest().clone(), role: Role::Image, platform });
+        Ok(())
+    }
+
+    /// Every image below `index`, fetched, so that a child that is missing or swapped is seen here.
+    async fn children(&mut self, source: &dyn Source, index: Index) -> Result<(), Error> {
+        let mut queue: Vec<(usize, Descriptor)> = index.runnable().cloned().map(|d| (1, d)).collect();
+        queue.reverse();
+        let mut seen: BTreeSet<Digest> = self.subjects.iter().map(|s| s.digest.clone()).collect();
+        while let Some((depth, child)) = queue.pop() {
+            if !seen.insert(child.digest.clone()) {
+                continue;
+            }
+            if seen.len() > limits::PLATFORMS + 1 {
+                self.structure.push(Explanation::new(
+                    Refusal::TooManyPlatforms,
+                    format!("more platforms than the limit PLATFORMS = {}", limits::PLATFORMS),
+                ));
+                return Ok(());
+            }
+            let Some(raw) = source.manifest(Selector::Digest(&child.digest)).await? else {
+                let why = format!("the index lists {}, and it is not there", child.digest);
+                self.structure.push(Explanation::new(Refusal::ChildMissing, why).about(&child.digest));
+                continue;
+            };
+            match raw.expect(&child.digest, &child.digest)?.parse()? {
+                Manifest::Image(_) => self.subjects.push(Subject {
+                    digest: child.digest,
+                    role: Role::Platform,
+                    platform: child.platform,
+                }),
+                Manifest::Index(_) if depth >= INDEX_DEPTH => {
+                    self.structure.push(Explanation::new(
+                        Refusal::IndexTooDeep,
+                        format!("indexes are nested deeper than the limit INDEX_DEPTH = {INDEX_DEPTH}"),
+                    ));
+                    return Ok(());
+                }
+                Manifest::Index(inner) => {
+                    let below: Vec<_> = inner.runnable().cloned().map(|d| (depth + 1, d)).collect();
+                    queue.extend(below.into_iter().rev());
+                }
+            }
+        }
+        if self.subjects.len() == 1 && self.structure.is_empty() {
+            let why = "the index lists nothing that a runtime could run";
+            self.structure.push(Explanation::new(Refusal::NoRunnablePlatform, why));
+        }
+        Ok(())
+    }
+
+    /// Keeps the platforms asked for.
+    fn select(&mut self, wanted: &Platforms) {
+        let Platforms::Only(list) = wanted else { return };
+        let serves = |s: &Subject, one: &Platform| {
+            s.role == Role::Platform && s.platform.as_ref().is_some_and(|p| p.serves(one))
+        };
+        for one in list {
+            if !self.subjects.iter().any(|s| serves(s, one)) {
+                self.structure.push(not_found(one));
+            }
+        }
+        self.subjects.retain(|s| s.role != Role::Platform || list.iter().any(|one| serves(s, one)));
+    }
+}
+
+fn not_found(platform: &Platform) -> Explanation {
+    Explanation::new(Refusal::PlatformNotFound, format!("the image does not exist for {platform}"))
+}
+
+impl Piece {
+    fn new(item: &Item, examined: Examined, policy: &Policy, subjects: &[Subject], now: Timestamp) -> Self {
+        let who = examined.claimed_signer.as_deref();
+        let (mut kind, mut predicate_type) = (examined.kind, examined.predicate_type);
+        let standing = match examined.outcome {
+            Outcome::Verified(verified) => {
+                // From here on the verified claim alone says what it is; what the listing said is forgotten,
+                // or an annotation could pass a signature off as an attestation.
+                (kind, predicate_type) = match verified.value() {
+                    Claim::Signature => (Kind::Signature, Some(PredicateType::CosignSign)),
+                    Claim::Attestation(s) => (Kind::Attestation, Some(s.predicate_type.clone())),
+                };
+                let mut sbom = BTreeMap::new();
+                if let (Claim::Attestation(statement), Some(rule)) = (verified.value(), &policy.sbom)
+                    && statement.predicate_type.is_sbom()
+                    && !rule.signers.count(policy, verified.signers()).is_empty()
+                {
+                    let judged = subjects
+                        .iter()
+                        .filter(|s| s.role != Role::Index && verified.is_about(&s.digest))
+                        .collect::<Vec<_>>();
+                    sbom = judge_sbom(rule, statement.predicate(), &judged, now);
+                }
+                Standing::Good {
+                    signers: verified.signers().to_vec(),
+                    about: subjects
+                        .iter()
+                        .map(|s| s.digest.clone())
+                        .filter(|digest| verified.is_about(digest))
+                        .collect(),
+                    sbom,
+                }
+            }
+            Outcome::UnknownSigner(reasons) => {
+                let who = who.map(|w| format!(" (it names {w})")).unwrap_or_default();
+                let text = format!("by nobody whom the policy knows{who}");
+                Standing::Bad(
+                    Explanation::new(Refusal::UnknownSigner, text).about(&item.digest).because(reasons),
+                )
+            }
+            Outcome::Invalid(why) => Standing::Bad(why),
+            Outcome::Unsigned => Standing::Bad(
+                Explanation::new(Refusal::EvidenceUnsigned, "an SBOM without a signature")
+                    .about(&item.digest),
+            ),
+        };
+        Self {
+            evidence: item.digest.to_string(),
+            attached_to: item.subject.clone(),
+            kind,
+            predicate_type,
+            claimed_signer: examined.claimed_signer,
+            standing,
+        }
+    }
+}
+
+/// Reads a verified SBOM once and judges it for each platform that it is about.
+fn judge_sbom(
+    rule: &SbomRule,
+    predicate: &[u8],
+    subjects: &[&Subject],
+    now: Timestamp,
+) -> BTreeMap<Digest, Findings> {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let (_, inventory) = seaworthy_sbom::read(predicate)
+            .map_err(|e| Explanation::new(Refusal::SbomUnreadable, e.to_string()))?;
+        let each = |s: &&Subject| {
+            let target = Target { digest: &s.digest, platform: s.platform.as_ref(), now };
+            (s.digest.clone(), rules::judge(rule, &inventory, target))
+        };
+        Ok(subjects.iter().map(each).collect::<BTreeMap<_, _>>())
+    }));
+    let failed = match read {
+        Ok(Ok(findings)) => return findings,
+        Ok(Err(why)) => why,
+        Err(_) => Explanation::new(Refusal::VerifierPanicked, "the SBOM's parser panicked; please report it"),
+    };
+    let each = |s: &&Subject| {
+        (s.digest.clone(), Findings { denials: vec![failed.clone()], shortcomings: Vec::new() })
+    };
+    subjects.iter().map(each).collect()
+}
+
+impl Inspected {
+    /// What `policy` says, given the evidence as it sees it.
+    fn apply(&self, policy: &Policy, pieces: &[Piece]) -> PolicyVerdict {
+        let subjects: Vec<SubjectVerdict> = self
+            .subjects
+            .iter()
+            .enumerate()
+            .map(|(at, subject)| {
+                let mut requirements = Vec::new();
+                if at == 0 {
+                    requirements
+                        .extend(policy.signatures.iter().map(|s| signature(policy, s, subject, pieces)));
+                    requirements
+                        .extend(policy.attestations.iter().map(|a| self.attestation(policy, a, pieces)));
+                }
+                if let Some(rule) = policy.sbom.as_ref().filter(|_| subject.role != Role::Index) {
+                    requirements.push(sbom(policy, rule, subject, pieces));
+                }
+                SubjectVerdict {
+                    digest: subject.digest.to_string(),
+                    role: subject.role,
+                    platform: subject.platform.as_ref().map(Platform::to_string),
+                    requirements,
+                }
+            })
+            .collect();
+        let mut met = subjects.iter().flat_map(|s| &s.requirements).peekable();
+        // A policy always requires something of some subject; if nothing came out, something was missed.
+        let good = self.structure.is_empty() && met.peek().is_some() && met.all(|r| r.met);
+        PolicyVerdict {
+            policy: policy.name.clone(),
+            mode: policy.mode,
+            decision: if good { Decision::Allow } else { Decision::Deny },
+            refusals: self.structure.clone(),
+            subjects,
+        }
+    }
+
+    /// An attestation about the asked-for digest, or about each of its platforms.
+    fn attestation(&self, policy: &Policy, rule: &AttestationRule, pieces: &[Piece]) -> RequirementVerdict {
+        let accepts = |piece: &Piece| piece.predicate_type.as_ref().is_some_and(|t| rule.wanted.accepts(t));
+        let words = format!("attestation {}", rule.wanted);
+        let ask = |subject: &Subject| {
+            let tally = Tally::of(policy, &rule.signers, subject, pieces, accepts);
+            tally.requirement(policy, &rule.signers, &words, Codes::ATTESTATION, subject)
+        };
+        let Some((first, platforms)) = self.subjects.split_first() else {
+            return RequirementVerdict {
+                requirement: words,
+                met: false,
+                signers: Vec::new(),
+                evidence: Vec::new(),
+                refusals: Vec::new(),
+            };
+        };
+        let own = ask(first);
+        if own.met || platforms.is_empty() {
+            return own;
+        }
+        let each: Vec<RequirementVerdict> = platforms.iter().map(ask).collect();
+        if each.iter().all(|r| r.met) {
+            let mut met = own;
+            met.met = true;
+            met.refusals.clear();
+            met.signers = each.iter().flat_map(|r| r.signers.clone()).collect();
+            met.signers.sort();
+            met.signers.dedup();
+            met.evidence = each.into_iter().flat_map(|r| r.evidence).collect();
+            return met;
+        }
+        let mut unmet = own;
+        let of_platforms = each.into_iter().flat_map(|r| r.refusals);
+        if let Some(why) = unmet.refusals.first_mut() {
+            why.causes.extend(of_platforms);
+        }
+        unmet
+    }
+}
+
+/// The codes for "none at all" and "none that counts".
+#[derive(Clone, Copy)]
+struct Codes {
+    missing: Refusal,
+    untrusted: Refusal,
+}
+
+impl Codes {
+    const SIGNATURE: Self =
+        Self { missing: Refusal::SignatureMissing, untrusted: Refusal::SignatureUntrusted };
+    const ATTESTATION: Self =
+        Self { missing: Refusal::AttestationMissing, untrusted: Refusal::AttestationUntrusted };
+    /// For an SBOM there is one code; the causes say which of the two it is.
+    const SBOM: Self = Self { missing: Refusal::SbomMissing, untrusted: Refusal::SbomMissing };
+}
+
+/// The pieces that count towards a requirement, and why the others do not.
+struct Tally<'a> {
+    good: Vec<&'a Piece>,
+    signers: Vec<Signer>,
+    distinct: BTreeSet<String>,
+    /// Whether anything of the right kind was there.
+    candidates: usize,
+    causes: Vec<Explanation>,
+}
+
+impl<'a> Tally<'a> {
+    fn of(
+        policy: &Policy,
+        wanted: &Signers,
+        subject: &Subject,
+        pieces: &'a [Piece],
+        accepts: impl Fn(&Piece) -> bool,
+    ) -> Self {
+        let mut tally = Self {
+            good: Vec::new(),
+            signers: Vec::new(),
+            distinct: BTreeSet::new(),
+            candidates: 0,
+            causes: Vec::new(),
+        };
+        for piece in pieces {
+            let right_kind = accepts(piece);
+            match &piece.standing {
+                Standing::Good { signers, about, .. } if about.contains(&subject.digest) => {
+                    if !right_kind {
+                        tally.causes.push(other_kind(piece));
+                        continue;
+                    }
+                    tally.candidates += 1;
+                    let counted = wanted.count(policy, signers);
+                    if counted.is_empty() {
+                        let names: Vec<&str> = signers.iter().map(|s| s.authority.as_str()).collect();
+                        let text = format!("by {}, whom this rule does not ask for", names.join(", "));
+                        tally
+                            .causes
+                            .push(Explanation::new(Refusal::UnknownSigner, text).about(&piece.evidence));
+                        continue;
+                    }
+                    tally.good.push(piece);
+                    for signer in counted {
+                        tally.distinct.insert(signer.id.clone());
+                        tally.signers.push(signer.clone());
+                    }
+                }
+                Standing::Good { .. } => {}
+                Standing::Bad(why) if piece.attached_to == subject.digest => {
+                    // What could not be opened far enough to know its kind is named wherever it might count.
+                    let unknown_kind = piece.predicate_type.is_none() && piece.kind == Kind::Bundle;
+                    if right_kind || unknown_kind {
+                        tally.candidates += 1;
+                        tally.causes.push(why.clone());
+                    } else {
+                        tally.causes.push(other_kind(piece));
+                    }
+                }
+                Standing::Bad(_) => {}
+            }
+        }
+        tally.signers.sort();
+        tally.signers.dedup();
+        tally
+    }
+
+    fn requirement(
+        self,
+        policy: &Policy,
+        wanted: &Signers,
+        words: &str,
+        codes: Codes,
+        subject: &Subject,
+    ) -> RequirementVerdict {
+        let (have, need) = (self.distinct.len(), wanted.threshold);
+        let met = have >= need && have > 0;
+        let names = wanted.names(policy);
+        let on = match &subject.platform {
+            Some(platform) => format!("{platform} ({})", subject.digest),
+            None => subject.digest.to_string(),
+        };
+        let refusals = if met {
+            Vec::new()
+        } else {
+            let (code, text) = match (have, self.candidates) {
+                (0, 0) => (codes.missing, format!("no {words} on {on}")),
+                (0, _) => (codes.untrusted, format!("no valid {words} by {names} on {on}")),
+                _ => (
+                    Refusal::ThresholdNotMet,
+                    format!("{have} of {need} distinct signers for {words} by {names} on {on}"),
+                ),
+            };
+            vec![Explanation::new(code, text).because(self.causes)]
+        };
+        RequirementVerdict {
+            requirement: format!("{words} by {names} ({have} of {need})"),
+            met,
+            signers: self.signers,
+            evidence: self.good.iter().map(|p| p.evidence.clone()).collect(),
+            refusals,
+        }
+    }
+}
+
+fn other_kind(piece: &Piece) -> Explanation {
+    let what = match (piece.kind, &piece.predicate_type) {
+        (Kind::Signature, _) => "a signature".to_owned(),
+        (Kind::UnsignedSbom, _) => {
+            return Explanation::new(Refusal::EvidenceUnsigned, "an SBOM without a signature is not trusted")
+                .about(&piece.evidence);
+        }
+        (_, Some(kind)) => format!("an attestation of type {kind}"),
+        _ => "something else".to_owned(),
+    };
+    let who = piece.claimed_signer.as_deref().map(|w| format!(", it names {w}")).unwrap_or_default();
+    Explanation::new(Refusal::OtherKind, format!("{what}, which is not what is asked for{who}"))
+        .about(&piece.evidence)
+}
+
+fn signature(policy: &Policy, wanted: &Signers, subject: &Subject, pieces: &[Piece]) -> RequirementVerdict {
+    Tally::of(policy, wanted, subject, pieces, |piece| piece.kind == Kind::Signature).requirement(
+        policy,
+        wanted,
+        "signature",
+        Codes::SIGNATURE,
+        subject,
+    )
+}
+
+fn sbom(policy: &Policy, rule: &SbomRule, subject: &Subject, pieces: &[Piece]) -> RequirementVerdict {
+    let accepts = |piece: &Piece| piece.predicate_type.as_ref().is_some_and(|t| Wanted::Sbom.accepts(t));
+    let tally = Tally::of(policy, &rule.signers, subject, pieces, accepts);
+    let mut denials: Vec<Explanation> = Vec::new();
+    let mut shortcomings: Vec<Explanation> = Vec::new();
+    let mut flawless = false;
+    for piece in &tally.good {
+        let Standing::Good { sbom, .. } = &piece.standing else { continue };
+        let Some(findings) = sbom.get(&subject.digest) else {
+            // A counted SBOM that was not judged must not pass for one without findings.
+            let why = "the SBOM was not judged; please report it";
+            denials.push(Explanation::new(Refusal::SbomUnreadable, why).about(&piece.evidence));
+            continue;
+        };
+        let about = |e: &Explanation| e.clone().about(&piece.evidence);
+        denials.extend(findings.denials.iter().map(about));
+        shortcomings.extend(findings.shortcomings.iter().map(about));
+        flawless |= findings.shortcomings.is_empty();
+    }
+    let mut requirement = tally.requirement(policy, &rule.signers, "SBOM", Codes::SBOM, subject);
+    if requirement.met {
+        requirement.refusals = denials;
+        if !flawless {
+            requirement.refusals.extend(shortcomings);
+        }
+        requirement.met = requirement.refusals.is_empty() && flawless;
+    }
+    requirement
 }

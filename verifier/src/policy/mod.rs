@@ -1,17 +1,30 @@
 //! Policies: which images, signed and attested by whom, with which SBOM.
 //!
-//! A policy that cannot mean what it says is refused when it is loaded, with line and hint ([`Problem`]).
+//! A policy that cannot mean what it says is refused when it is loaded, with line and hint ([`Problem`]). Of
+//! several policies that match an image, each must be met: the strictest applies. What no policy speaks
+//! about is denied.
+
+mod lint;
+mod model;
+mod pattern;
+pub(crate) mod rules;
 
 use crate::authority::Authority;
 use crate::statement::PredicateType;
-use jiff::Timestamp;
-use seaworthy_oci::Location;
+use crate::verdict::Signer;
+use jiff::{SignedDuration, Timestamp};
+use pattern::Pattern;
+use seaworthy_oci::{Location, Reference};
+use seaworthy_sbom::inventory::Ecosystem;
+use seaworthy_sbom::{license, purl::Purl, version::Range};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 /// What a policy's "no" does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Nothing but a record in the verdict.
@@ -30,7 +43,22 @@ pub struct ImageName(String);
 impl ImageName {
     /// The name of everything at `location`.
     pub fn of(location: &Location) -> Self {
-        Self(location.to_string())
+        let local =
+            |kind: &str, path: &Path| format!("{kind}:{}", pattern::local_path(&path.to_string_lossy()));
+        Self(match location {
+            Location::Registry(repository) => repository.to_string(),
+            Location::Layout(path) => local("oci", path),
+            Location::OciArchive(path) => local("oci-archive", path),
+            Location::DockerArchive(path) => local("docker-archive", path),
+        })
+    }
+
+    /// The name behind any spelling of a reference; tag and digest are left out.
+    ///
+    /// # Errors
+    /// Where the grammar refuses it.
+    pub fn parse(text: &str) -> Result<Self, seaworthy_oci::Error> {
+        text.parse::<Reference>().map(|reference| Self::of(&reference.location))
     }
 }
 
@@ -47,6 +75,8 @@ pub enum Requirement {
     Signature,
     /// An attestation of this type by any of the authorities.
     Attestation(PredicateType),
+    /// An SBOM, in either format, for each platform by any of the authorities.
+    Sbom,
 }
 
 /// A policy that was read and means something.
@@ -54,6 +84,98 @@ pub enum Requirement {
 pub struct Policy {
     pub(crate) name: String,
     pub(crate) mode: Mode,
+    pub(crate) patterns: Vec<Pattern>,
+    pub(crate) authorities: Vec<Authority>,
+    pub(crate) signatures: Vec<Signers>,
+    pub(crate) attestations: Vec<AttestationRule>,
+    pub(crate) sbom: Option<SbomRule>,
+}
+
+/// How many distinct signers among which authorities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signers {
+    /// Indices into [`Policy::authorities`].
+    pub(crate) by: Vec<usize>,
+    pub(crate) threshold: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// An SBOM of either format.
+    Sbom,
+    Type(PredicateType),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AttestationRule {
+    pub(crate) wanted: Wanted,
+    pub(crate) signers: Signers,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SbomRule {
+    pub(crate) signers: Signers,
+    pub(crate) max_age: Option<SignedDuration>,
+    pub(crate) packages: Vec<PackageDenial>,
+    pub(crate) licenses: Vec<LicenseDenial>,
+    pub(crate) minimum: Option<MinimumElements>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct PackageDenial {
+    pub(crate) ecosystem: Ecosystem,
+    pub(crate) purl: Option<Purl>,
+    pub(crate) name: String,
+    pub(crate) range: Range,
+    /// The range as written.
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LicenseDenial {
+    pub(crate) text: String,
+    pub(crate) pattern: license::Pattern,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MinimumElements {
+    /// NTIA 2021.
+    Ntia,
+}
+
+impl Wanted {
+    pub(crate) fn accepts(&self, found: &PredicateType) -> bool {
+        match self {
+            Self::Sbom => found.is_sbom(),
+            Self::Type(wanted) => wanted == found,
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sbom => f.write_str("sbom"),
+            Self::Type(kind) => kind.fmt(f),
+        }
+    }
+}
+
+impl Signers {
+    /// Those of `signers` that count here.
+    pub(crate) fn count<'s>(&self, policy: &Policy, signers: &'s [Signer]) -> Vec<&'s Signer> {
+        let named = |signer: &&Signer| {
+            self.by.iter().filter_map(|at| policy.authorities.get(*at)).any(|a| a.name == signer.authority)
+        };
+        signers.iter().filter(named).collect()
+    }
+
+    /// The names of the authorities, for people.
+    pub(crate) fn names(&self, policy: &Policy) -> String {
+        let names: Vec<&str> =
+            self.by.iter().filter_map(|at| policy.authorities.get(*at)).map(Authority::name).collect();
+        names.join(" or ")
+    }
 }
 
 impl Policy {
@@ -63,8 +185,13 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: &Path, now: Timestamp) -> Result<Vec<Self>, PolicyError> {
-        let _ = (path, now);
-        todo!()
+        match crate::files::read_text(path, crate::limits::POLICY_BYTES) {
+            Ok(text) => Self::parse(&text, path, now),
+            Err(message) => Err(PolicyError {
+                origin: path.display().to_string(),
+                problems: vec![Problem { line: None, column: None, message, hint: None }],
+            }),
+        }
     }
 
     /// Takes the text of a policy file. `origin` is the path that messages name and that relative paths start
@@ -73,8 +200,46 @@ impl Policy {
     /// # Errors
     /// As [`Policy::load`].
     pub fn parse(text: &str, origin: &Path, now: Timestamp) -> Result<Vec<Self>, PolicyError> {
-        let _ = (text, origin, now);
-        todo!()
+        let failed = |problems| PolicyError { origin: origin.display().to_string(), problems };
+        let whole = |message: String, hint: &str| Problem {
+            line: None,
+            column: None,
+            message,
+            hint: Some(hint.to_owned()),
+        };
+        let read = serde_saphyr::from_multiple_with_options::<model::ImagePolicy>(text, yaml_options());
+        let documents = match read {
+            Ok(documents) => documents,
+            Err(error) => {
+                let at = error.location();
+                return Err(failed(vec![Problem {
+                    line: at.map(|at| at.line()),
+                    column: at.map(|at| at.column()),
+                    message: first_line(&error),
+                    hint: Some("the fields are described in docs/reference/policy.md".to_owned()),
+                }]));
+            }
+        };
+        if documents.is_empty() {
+            return Err(failed(vec![whole(
+                "there is no policy in it".into(),
+                "write at least one ImagePolicy document",
+            )]));
+        }
+        let base = origin.parent().unwrap_or(Path::new(""));
+        let (mut policies, mut problems) = (Vec::new(), Vec::new());
+        for document in &documents {
+            match lint::policy(document, base, now) {
+                Ok(policy) => policies.push(policy),
+                Err(more) => problems.extend(more),
+            }
+        }
+        if problems.is_empty()
+            && let Err(error) = unique_names(&policies)
+        {
+            problems = error.problems;
+        }
+        if problems.is_empty() { Ok(policies) } else { Err(failed(problems)) }
     }
 
     /// The policy behind flags: for any image, each of `requirements` by one of `authorities`; enforced.
@@ -82,8 +247,63 @@ impl Policy {
     /// # Errors
     /// Where authorities or requirements are missing, or one authority comes twice.
     pub fn require(authorities: Vec<Authority>, requirements: &[Requirement]) -> Result<Self, PolicyError> {
-        let _ = (authorities, requirements);
-        todo!()
+        let failed = |message: &str, hint: &str| {
+            Err(PolicyError {
+                origin: "command line".into(),
+                problems: vec![Problem {
+                    line: None,
+                    column: None,
+                    message: message.into(),
+                    hint: Some(hint.into()),
+                }],
+            })
+        };
+        if authorities.iter().all(|a| a.signer_ids().is_empty()) {
+            return failed(
+                "nobody is named whose signature would count",
+                "give --key, or --certificate-identity with --certificate-oidc-issuer and --trusted-root",
+            );
+        }
+        if requirements.is_empty() {
+            return failed("nothing is asked for", "ask for a signature or an attestation");
+        }
+        let names: BTreeSet<&str> = authorities.iter().map(Authority::name).collect();
+        if names.len() != authorities.len() {
+            return failed("two signers have one name", "give each key once");
+        }
+        let anyone = || Signers { by: (0..authorities.len()).collect(), threshold: 1 };
+        let mut policy = Self {
+            name: "command-line".into(),
+            mode: Mode::Enforce,
+            patterns: vec![Pattern::everything()],
+            signatures: Vec::new(),
+            attestations: Vec::new(),
+            sbom: None,
+            authorities: Vec::new(),
+        };
+        for requirement in requirements {
+            match requirement {
+                Requirement::Signature | Requirement::Attestation(PredicateType::CosignSign) => {
+                    if policy.signatures.is_empty() {
+                        policy.signatures.push(anyone());
+                    }
+                }
+                Requirement::Attestation(kind) => policy
+                    .attestations
+                    .push(AttestationRule { wanted: Wanted::Type(kind.clone()), signers: anyone() }),
+                Requirement::Sbom => {
+                    policy.sbom = Some(SbomRule {
+                        signers: anyone(),
+                        max_age: None,
+                        packages: Vec::new(),
+                        licenses: Vec::new(),
+                        minimum: None,
+                    });
+                }
+            }
+        }
+        policy.authorities = authorities;
+        Ok(policy)
     }
 
     /// Its name.
@@ -98,14 +318,54 @@ impl Policy {
 
     /// Whether it speaks about images of this name.
     pub fn matches(&self, name: &ImageName) -> bool {
-        let _ = name;
-        todo!()
+        self.patterns.iter().any(|pattern| pattern.matches(&name.0))
+    }
+
+    /// The patterns of the images it speaks about, in canonical form.
+    pub fn patterns(&self) -> Vec<String> {
+        self.patterns.iter().map(Pattern::to_string).collect()
     }
 
     /// All its authorities, in the order of the file.
     pub fn authorities(&self) -> &[Authority] {
-        todo!()
+        &self.authorities
     }
+
+    /// What it requires, a line each, for people.
+    pub fn summary(&self) -> Vec<String> {
+        let by = |s: &Signers| {
+            let count = if s.threshold == 1 { String::new() } else { format!(" ({} distinct)", s.threshold) };
+            format!("by {}{count}", s.names(self))
+        };
+        let mut lines: Vec<String> = self.signatures.iter().map(|s| format!("signature {}", by(s))).collect();
+        lines
+            .extend(self.attestations.iter().map(|a| format!("attestation {} {}", a.wanted, by(&a.signers))));
+        if let Some(sbom) = &self.sbom {
+            lines.push(format!("SBOM for each platform {}", by(&sbom.signers)));
+            lines.extend(sbom.max_age.map(|age| format!("SBOM no older than {age:#}")));
+            lines.extend(sbom.packages.iter().map(|p| format!("no package {} {}", p.name, p.text)));
+            lines.extend(sbom.licenses.iter().map(|l| format!("no licence {}", l.text)));
+            lines.extend(sbom.minimum.map(|_| "SBOM with the NTIA minimum elements".to_owned()));
+        }
+        lines
+    }
+}
+
+/// One document is small: these bounds are generous, and anchors and merge keys have no business in it.
+fn yaml_options() -> serde_saphyr::Options {
+    let mut options = serde_saphyr::Options::default();
+    if let Some(budget) = &mut options.budget {
+        budget.max_aliases = 0;
+        budget.max_anchors = 0;
+        budget.max_depth = 32;
+    }
+    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
+    options
+}
+
+fn first_line(error: &serde_saphyr::Error) -> String {
+    let text = error.without_snippet().to_string();
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// What is wrong with a policy: one or more problems, in the order of the file.
@@ -156,6 +416,17 @@ impl fmt::Display for PolicyError {
 impl std::error::Error for PolicyError {}
 
 pub(crate) fn unique_names(policies: &[Policy]) -> Result<(), PolicyError> {
-    let _ = policies;
-    todo!()
+    let mut seen = BTreeSet::new();
+    match policies.iter().find(|p| !seen.insert(p.name.as_str())) {
+        None => Ok(()),
+        Some(twice) => Err(PolicyError {
+            origin: "policies".into(),
+            problems: vec![Problem {
+                line: None,
+                column: None,
+                message: format!("two policies have the name '{}'", twice.name),
+                hint: Some("give each its own metadata.name".into()),
+            }],
+        }),
+    }
 }

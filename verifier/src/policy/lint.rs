@@ -1,0 +1,601 @@
+//! From a policy file to a [`Policy`], or to everything that is wrong with it.
+//!
+//! Refused is what cannot mean what it says: a rule without a signer, a pattern that can never match, a
+//! threshold that can never be reached, a key that is never valid, an authority or setting without effect,
+//! two settings that contradict each other. All problems are reported at once, each with line and hint.
+
+use super::model::{At, AuthorityDoc, ImagePolicy, KeyDoc, PackageDoc, SbomDoc, SignatureDoc};
+use super::pattern::Pattern;
+use super::{
+    AttestationRule, LicenseDenial, MinimumElements, PackageDenial, Policy, Problem, SbomRule, Signers,
+    Wanted,
+};
+use crate::authority::{Authority, Identity, PUBLIC_KEY_BYTES, PublicKey, TrustedKey, Who};
+use crate::statement::PredicateType;
+use crate::trust::Trust;
+use jiff::{SignedDuration, Timestamp};
+use seaworthy_sbom::inventory::Ecosystem;
+use seaworthy_sbom::{license, purl::Purl, version::Range};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What `apiVersion` must say.
+const API_VERSION: &str = "seaworthy.dev/v1alpha1";
+/// What `kind` must say.
+const KIND: &str = "ImagePolicy";
+
+struct Lint<'a> {
+    problems: Vec<Problem>,
+    base: &'a Path,
+    now: Timestamp,
+    authorities: Vec<Authority>,
+    /// Index and whether any rule names it.
+    names: BTreeMap<String, (usize, bool)>,
+}
+
+/// Reads `document`; `base` is the directory that paths are relative to.
+pub(super) fn policy(document: &ImagePolicy, base: &Path, now: Timestamp) -> Result<Policy, Vec<Problem>> {
+    let mut lint = Lint { problems: Vec::new(), base, now, authorities: Vec::new(), names: BTreeMap::new() };
+    let policy = lint.document(document);
+    if lint.problems.is_empty() {
+        Ok(policy)
+    } else {
+        lint.problems.sort_by_key(|p| (p.line, p.column));
+        Err(lint.problems)
+    }
+}
+
+impl Lint<'_> {
+    fn say<T>(&mut self, at: &At<T>, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem {
+            line: Some(at.line()),
+            column: Some(at.column()),
+            message: message.into(),
+            hint: Some(hint.into()),
+        });
+    }
+
+    fn document(&mut self, document: &ImagePolicy) -> Policy {
+        if document.api_version.get() != API_VERSION {
+            let found = document.api_version.get().escape_debug().to_string();
+            self.say(
+                &document.api_version,
+                format!("apiVersion '{found}' is not known"),
+                format!("write apiVersion: {API_VERSION}"),
+            );
+        }
+        if document.kind.get() != KIND {
+            let found = document.kind.get().escape_debug().to_string();
+            self.say(&document.kind, format!("kind '{found}' is not known"), format!("write kind: {KIND}"));
+        }
+        self.name(&document.metadata.name);
+        let spec = document.spec.get();
+        let patterns = self.images(&spec.images);
+        for authority in &spec.authorities {
+            self.authority(authority);
+        }
+        if spec.signatures.is_none() && spec.attestations.is_none() && spec.sbom.is_none() {
+            self.say(
+                &document.spec,
+                "the policy requires nothing: every image would be allowed",
+                "add signatures, attestations or sbom",
+            );
+        }
+        let mut signatures = Vec::new();
+        if let Some(list) = &spec.signatures {
+            if list.get().is_empty() {
+                self.say(
+                    list,
+                    "an empty list of signatures requires nothing",
+                    "leave it out, or name a signer",
+                );
+            }
+            for rule in list.get() {
+                let SignatureDoc { by, threshold } = rule.get();
+                let signers = self.signers(rule, by.as_ref(), threshold.as_ref());
+                if signatures.contains(&signers) {
+                    self.say(rule, "the same requirement twice", "leave one of them out");
+                }
+                signatures.push(signers);
+            }
+        }
+        let mut attestations: Vec<AttestationRule> = Vec::new();
+        if let Some(list) = &spec.attestations {
+            if list.get().is_empty() {
+                self.say(
+                    list,
+                    "an empty list of attestations requires nothing",
+                    "leave it out, or name a type",
+                );
+            }
+            for rule in list.get() {
+                let doc = rule.get();
+                let signers = self.signers(rule, doc.by.as_ref(), doc.threshold.as_ref());
+                let wanted = self.wanted(&doc.kind);
+                let made = AttestationRule { wanted, signers };
+                if attestations.contains(&made) {
+                    self.say(rule, "the same requirement twice", "leave one of them out");
+                }
+                attestations.push(made);
+            }
+        }
+        let sbom = spec.sbom.as_ref().map(|doc| self.sbom(doc));
+        for authority in &spec.authorities {
+            let name = &authority.get().name;
+            if self.names.get(name.get()).is_some_and(|(_, used)| !used) {
+                self.say(
+                    name,
+                    format!(
+                        "authority '{}' is named by no rule and has no effect",
+                        name.get().escape_debug()
+                    ),
+                    "name it under `by`, or leave it out",
+                );
+            }
+        }
+        Policy {
+            name: document.metadata.name.get().clone(),
+            mode: spec.mode,
+            patterns,
+            authorities: std::mem::take(&mut self.authorities),
+            signatures,
+            attestations,
+            sbom,
+        }
+    }
+
+    fn name(&mut self, name: &At<String>) {
+        let text = name.get();
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        let good = text.len() <= 253
+            && edge(text.chars().next())
+            && edge(text.chars().last())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c));
+        if !good {
+            self.say(
+                name,
+                format!("'{}' is no name for a policy", text.escape_debug()),
+                "use lower-case letters, digits, - and ., with a letter or digit at both ends",
+            );
+        }
+    }
+
+    fn images(&mut self, images: &At<Vec<At<String>>>) -> Vec<Pattern> {
+        if images.get().is_empty() {
+            self.say(images, "an empty list of images matches nothing", "write ** for every image");
+        }
+        let mut patterns = Vec::new();
+        for text in images.get() {
+            match Pattern::parse(text.get()) {
+                Ok(pattern) if patterns.contains(&pattern) => {
+                    self.say(
+                        text,
+                        format!("the pattern {pattern} stands there twice"),
+                        "leave one of them out",
+                    );
+                }
+                Ok(pattern) => patterns.push(pattern),
+                Err(refused) => self.say(
+                    text,
+                    format!("pattern '{}': {}", text.get().escape_debug(), refused.why),
+                    refused.hint,
+                ),
+            }
+        }
+        if let [_, _, ..] = patterns.as_slice()
+            && patterns.contains(&Pattern::everything())
+        {
+            self.say(images, "beside **, other patterns have no effect", "leave them out, or leave out **");
+        }
+        patterns
+    }
+
+    fn authority(&mut self, at: &At<AuthorityDoc>) {
+        let doc = at.get();
+        let name = doc.name.get();
+        if name.trim().is_empty() || name.chars().any(char::is_control) {
+            self.say(&doc.name, "an authority needs a name", "write a word that says who it is");
+        }
+        let made = match (&doc.keys, &doc.keyless) {
+            (Some(keys), None) => {
+                let trust = doc.transparency_log.as_ref().map(|log| self.trust(&log.get().trusted_root));
+                let keys = self.keys(keys);
+                match trust {
+                    Some(None) => None,
+                    trust => {
+                        Some(Authority { name: name.clone(), who: Who::Keys(keys), trust: trust.flatten() })
+                    }
+                }
+            }
+            (None, Some(keyless)) => {
+                if let Some(log) = &doc.transparency_log {
+                    self.say(
+                        log,
+                        "transparencyLog has no effect beside keyless, which always asks for a log",
+                        "leave it out",
+                    );
+                }
+                let keyless = keyless.get();
+                for (what, text) in [("issuer", &keyless.issuer), ("identity", &keyless.identity)] {
+                    let odd = |c: char| c.is_control() || c.is_whitespace();
+                    if text.get().is_empty() || text.get().chars().any(odd) {
+                        self.say(text, format!("the {what} is empty or has white space"), "write it exactly");
+                    } else if text.get().contains('*') {
+                        self.say(
+                            text,
+                            format!("the {what} is compared exactly; a * in it can never match"),
+                            "write the whole name",
+                        );
+                    }
+                }
+                let identity = Identity {
+                    issuer: keyless.issuer.get().clone(),
+                    identity: keyless.identity.get().clone(),
+                };
+                self.trust(&keyless.trusted_root).map(|trust| Authority {
+                    name: name.clone(),
+                    who: Who::Keyless(identity),
+                    trust: Some(trust),
+                })
+            }
+            (Some(_), Some(_)) => {
+                self.say(
+                    at,
+                    "an authority is either keys or keyless, not both",
+                    "make two authorities of it",
+                );
+                None
+            }
+            (None, None) => {
+                self.say(
+                    at,
+                    "an authority without keys and without keyless is nobody",
+                    "add keys or keyless",
+                );
+                None
+            }
+        };
+        // A name that did not become an authority is still known, so that its rules are not reported too.
+        let made = made.unwrap_or_else(|| Authority::keys(name.clone(), Vec::new(), None));
+        if self.names.insert(name.clone(), (self.authorities.len(), false)).is_some() {
+            self.say(
+                &doc.name,
+                format!("two authorities have the name '{}'", name.escape_debug()),
+                "give each its own name",
+            );
+        }
+        self.authorities.push(made);
+    }
+
+    fn trust(&mut self, path: &At<String>) -> Option<Trust> {
+        match Trust::load(&self.base.join(path.get())) {
+            Ok(trust) => Some(trust),
+            Err(why) => {
+                self.say(
+                    path,
+                    why,
+                    "give the path of a sigstore trusted_root.json, relative to the policy file",
+                );
+                None
+            }
+        }
+    }
+
+    fn keys(&mut self, list: &At<Vec<At<KeyDoc>>>) -> Vec<TrustedKey> {
+        if list.get().is_empty() {
+            self.say(list, "an empty list of keys is nobody", "add a key");
+        }
+        let mut keys: Vec<TrustedKey> = Vec::new();
+        for at in list.get() {
+            let doc = at.get();
+            let pem = match (&doc.path, &doc.data) {
+                (Some(path), None) => crate::files::read_text(&self.base.join(path.get()), PUBLIC_KEY_BYTES)
+                    .map_err(|why| (path, why))
+                    .map(|pem| (path, pem)),
+                (None, Some(data)) => Ok((data, data.get().clone())),
+                _ => {
+                    self.say(at, "a key has either a path or data", "give one of the two");
+                    continue;
+                }
+            };
+            let key = match pem {
+                Ok((at, pem)) => PublicKey::from_pem(&pem).map_err(|why| (at, why)),
+                Err(error) => Err(error),
+            };
+            let not_before = self.time(doc.not_before.as_ref());
+            let not_after = self.time(doc.not_after.as_ref());
+            if let (Some(start), Some(end), Some(place)) = (not_before, not_after, &doc.not_after)
+                && end < start
+            {
+                self.say(place, "notAfter lies before notBefore: the key is never trusted", "swap them");
+            } else if let (Some(end), Some(place)) = (not_after, &doc.not_after)
+                && end < self.now
+            {
+                // What a key signed in its time could only be accepted with a trusted time of signing, which
+                // key signatures without a log do not have.
+                self.say(
+                    place,
+                    format!("notAfter {end} is past: the key is trusted for nothing that is judged now"),
+                    "leave the key out, or move notAfter",
+                );
+            }
+            match key {
+                Ok(key) if keys.iter().any(|k| k.key == key) => self.say(
+                    at,
+                    format!("{} stands there twice", key.id()),
+                    "leave one of them out; thresholds count distinct keys",
+                ),
+                Ok(key) => keys.push(TrustedKey { key, not_before, not_after }),
+                Err((place, why)) => self.say(
+                    place,
+                    format!("not a usable public key: {why}"),
+                    "give a PEM file with a P-256 or Ed25519 public key",
+                ),
+            }
+        }
+        keys
+    }
+
+    fn time(&mut self, at: Option<&At<String>>) -> Option<Timestamp> {
+        let at = at?;
+        match at.get().parse() {
+            Ok(time) => Some(time),
+            Err(_) => {
+                let text = at.get().escape_debug().to_string();
+                self.say(at, format!("'{text}' is no RFC 3339 time"), "write it as 2026-01-31T00:00:00Z");
+                None
+            }
+        }
+    }
+
+    fn signers<T>(
+        &mut self,
+        rule: &At<T>,
+        by: Option<&At<Vec<At<String>>>>,
+        threshold: Option<&At<u32>>,
+    ) -> Signers {
+        let mut signers = Signers { by: Vec::new(), threshold: 1 };
+        let known: Vec<String> = self.names.keys().cloned().collect();
+        match by {
+            None => self.say(rule, "a rule without `by` names no signer", "add by: [NAME]"),
+            Some(list) if list.get().is_empty() => {
+                self.say(list, "an empty `by` names no signer", "name an authority");
+            }
+            Some(list) => {
+                for name in list.get() {
+                    match self.names.get_mut(name.get()) {
+                        Some((index, used)) => {
+                            let index = *index;
+                            *used = true;
+                            if signers.by.contains(&index) {
+                                self.say(
+                                    name,
+                                    format!("'{}' stands there twice", name.get().escape_debug()),
+                                    "leave one of them out",
+                                );
+                            } else {
+                                signers.by.push(index);
+                            }
+                        }
+                        None => {
+                            let message = format!("there is no authority '{}'", name.get().escape_debug());
+                            let hint = match known.as_slice() {
+                                [] => "add it under authorities".to_owned(),
+                                known => format!("the authorities are: {}", known.join(", ")),
+                            };
+                            self.say(name, message, hint);
+                        }
+                    }
+                }
+            }
+        }
+        let distinct: BTreeSet<String> = signers
+            .by
+            .iter()
+            .filter_map(|at| self.authorities.get(*at))
+            .flat_map(Authority::signer_ids)
+            .collect();
+        if let Some(threshold) = threshold {
+            let wanted = *threshold.get() as usize;
+            if wanted == 0 {
+                self.say(threshold, "a threshold of 0 requires nothing", "write 1 or more");
+            } else if wanted > distinct.len() && !distinct.is_empty() {
+                self.say(
+                    threshold,
+                    format!(
+                        "a threshold of {wanted} can never be met by {} distinct signers",
+                        distinct.len()
+                    ),
+                    "name more authorities or keys, or lower it",
+                );
+            }
+            signers.threshold = wanted.max(1);
+        }
+        signers
+    }
+
+    fn wanted(&mut self, kind: &At<String>) -> Wanted {
+        if kind.get() == "sbom" {
+            return Wanted::Sbom;
+        }
+        match PredicateType::from_name(kind.get()) {
+            Ok(PredicateType::CosignSign) => {
+                self.say(
+                    kind,
+                    "an image signature is no attestation: this could never be met",
+                    "write it under signatures",
+                );
+                Wanted::Sbom
+            }
+            Ok(kind) => Wanted::Type(kind),
+            Err(why) => {
+                self.say(
+                    kind,
+                    why,
+                    "known are sbom, spdx, cyclonedx, slsaprovenance1, slsaprovenance02, vuln, openvex, link, custom",
+                );
+                Wanted::Sbom
+            }
+        }
+    }
+
+    fn sbom(&mut self, at: &At<SbomDoc>) -> SbomRule {
+        let doc = at.get();
+        let signers = self.signers(at, doc.by.as_ref(), doc.threshold.as_ref());
+        let max_age = doc.max_age.as_ref().and_then(|age| self.duration(age));
+        let (mut packages, mut licenses) = (Vec::new(), Vec::new());
+        if let Some(deny) = &doc.deny {
+            let (p, l) = (&deny.get().packages, &deny.get().licenses);
+            let nothing = p.as_ref().is_none_or(|p| p.get().is_empty())
+                && l.as_ref().is_none_or(|l| l.get().is_empty());
+            if nothing {
+                self.say(deny, "an empty deny has no effect", "leave it out, or add packages or licenses");
+            }
+            for package in p.iter().flat_map(|list| list.get()) {
+                if let Some(made) = self.package(package) {
+                    packages.push(made);
+                }
+            }
+            for text in l.iter().flat_map(|list| list.get()) {
+                match license::Pattern::parse(text.get()) {
+                    Ok(pattern) => licenses.push(LicenseDenial { text: text.get().clone(), pattern }),
+                    Err(why) => self.say(
+                        text,
+                        format!("licence '{}': {why}", text.get().escape_debug()),
+                        "use the ids of the SPDX licence list",
+                    ),
+                }
+            }
+        }
+        let minimum = doc.require.as_ref().and_then(|require| match &require.get().minimum_elements {
+            Some(set) if set.get() == "ntia" => Some(MinimumElements::Ntia),
+            Some(set) => {
+                let text = set.get().escape_debug().to_string();
+                self.say(set, format!("there are no minimum elements '{text}'"), "write ntia");
+                None
+            }
+            None => {
+                self.say(require, "an empty require has no effect", "leave it out, or add minimumElements");
+                None
+            }
+        });
+        SbomRule { signers, max_age, packages, licenses, minimum }
+    }
+
+    fn duration(&mut self, at: &At<String>) -> Option<SignedDuration> {
+        let text = at.get();
+        let seconds = text.char_indices().last().and_then(|(last, unit)| {
+            let number: i64 = text.get(..last)?.parse().ok().filter(|n| *n > 0)?;
+            let unit = match unit {
+                'm' => 60,
+                'h' => 3_600,
+                'd' => 86_400,
+                'w' => 7 * 86_400,
+                _ => return None,
+            };
+            // A thousand years is no limit any more, and keeps sums of times in range.
+            number.checked_mul(unit).filter(|s| *s <= 1_000 * 366 * 86_400)
+        });
+        if seconds.is_none() {
+            let message = format!("'{}' is no age", text.escape_debug());
+            self.say(at, message, "write a number above 0 with m, h, d or w: 30d");
+        }
+        seconds.map(SignedDuration::from_secs)
+    }
+
+    fn package(&mut self, at: &At<PackageDoc>) -> Option<PackageDenial> {
+        let doc = at.get();
+        let (ecosystem, purl, name, fixed) = match (&doc.purl, &doc.ecosystem, &doc.name) {
+            (Some(text), None, None) => {
+                let purl = match Purl::parse(text.get()) {
+                    Ok(purl) => purl,
+                    Err(error) => {
+                        self.say(text, error.to_string(), "write it as pkg:deb/debian/openssl");
+                        return None;
+                    }
+                };
+                if !purl.qualifiers.is_empty() || purl.subpath.is_some() {
+                    self.say(
+                        text,
+                        "qualifiers and subpaths of a purl are not compared and would have no effect",
+                        "leave out everything from ? or # on",
+                    );
+                }
+                let fixed = purl.package_version();
+                if let (Some(_), Some(versions)) = (&fixed, &doc.versions) {
+                    self.say(
+                        versions,
+                        "versions contradicts the version in the purl",
+                        "leave one of them out",
+                    );
+                }
+                (purl.ecosystem(), Some(purl.clone()), purl.package_name(), fixed)
+            }
+            (None, Some(ecosystem), Some(name)) => {
+                let Some(known) = ecosystem_of(ecosystem.get()) else {
+                    let text = ecosystem.get().escape_debug().to_string();
+                    self.say(
+                        ecosystem,
+                        format!("there is no ecosystem '{text}'"),
+                        "known are deb, apk, rpm, pypi, npm, maven, golang, cargo, gem, nuget, composer",
+                    );
+                    return None;
+                };
+                if name.get().trim().is_empty() {
+                    self.say(name, "an empty name matches nothing", "write the package's name");
+                }
+                (known, None, name.get().clone(), None)
+            }
+            _ => {
+                self.say(
+                    at,
+                    "a package is named by purl alone, or by ecosystem and name",
+                    "give one of the two forms",
+                );
+                return None;
+            }
+        };
+        let (place, text) = match (&doc.versions, fixed) {
+            (Some(versions), _) => (Some(versions), versions.get().clone()),
+            (None, Some(version)) => (None, format!("={version}")),
+            (None, None) => (None, "*".to_owned()),
+        };
+        let place = place.or(doc.purl.as_ref());
+        let range = match text.parse::<Range>() {
+            Ok(range) => range,
+            Err(error) => {
+                if let Some(place) = place {
+                    self.say(place, error.to_string(), "write it as <1.2 or >=1.0, <2.0");
+                }
+                return None;
+            }
+        };
+        if let Some(place) = place
+            && !range.is_comparable_in(ecosystem)
+        {
+            self.say(
+                place,
+                "these versions cannot be compared in this ecosystem: the rule could never decide",
+                "leave out versions to deny all of them",
+            );
+        }
+        Some(PackageDenial { ecosystem, purl, name, range, text })
+    }
+}
+
+fn ecosystem_of(name: &str) -> Option<Ecosystem> {
+    Some(match name {
+        "deb" => Ecosystem::Deb,
+        "apk" => Ecosystem::Apk,
+        "rpm" => Ecosystem::Rpm,
+        "pypi" => Ecosystem::Pypi,
+        "npm" => Ecosystem::Npm,
+        "maven" => Ecosystem::Maven,
+        "golang" => Ecosystem::Golang,
+        "cargo" => Ecosystem::Cargo,
+        "gem" => Ecosystem::Gem,
+        "nuget" => Ecosystem::Nuget,
+        "composer" => Ecosystem::Composer,
+        _ => return None,
+    })
+}

@@ -1,0 +1,243 @@
+//! The policy file as it is written: names of fields, and where in the file each value stands.
+//!
+//! The shape is that of a Kubernetes resource (`metadata`, `spec`, camelCase, lists of objects), so that the
+//! same document can later be one. Unknown fields are errors; what the fields mean is decided in `lint`.
+//! `docs/reference/policy.schema.json` is generated from these types, descriptions included.
+
+use super::Mode;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A value and the place where it stands.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct At<T>(serde_saphyr::Spanned<T>);
+
+impl<T> At<T> {
+    pub(super) fn line(&self) -> u64 {
+        self.0.referenced.line()
+    }
+    pub(super) fn column(&self) -> u64 {
+        self.0.referenced.column()
+    }
+    pub(super) fn get(&self) -> &T {
+        &self.0.value
+    }
+}
+
+#[cfg(test)]
+impl<T: schemars::JsonSchema> schemars::JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A Seaworthy policy for images.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ImagePolicy {
+    /// Always `seaworthy.dev/v1alpha1`.
+    pub(super) api_version: At<String>,
+    /// Always `ImagePolicy`.
+    pub(super) kind: At<String>,
+    /// What the policy is called.
+    pub(super) metadata: Metadata,
+    /// What it says.
+    pub(super) spec: At<Spec>,
+}
+
+/// What a policy is called.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Metadata {
+    /// A name of lower-case letters, digits, `-` and `.`, unique among the policies that are used together.
+    pub(super) name: At<String>,
+    /// Labels, for Kubernetes. They decide nothing.
+    #[serde(default, rename = "labels")]
+    pub(super) _labels: BTreeMap<String, String>,
+    /// Annotations, for Kubernetes. They decide nothing.
+    #[serde(default, rename = "annotations")]
+    pub(super) _annotations: BTreeMap<String, String>,
+}
+
+/// What a policy says.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Spec {
+    /// What a "no" does: `enforce` denies, `warn` allows and warns, `audit` allows and records.
+    #[serde(default)]
+    pub(super) mode: Mode,
+    /// For which images: patterns over canonical names without tag and digest, `*` within a component, `**` for
+    /// one or more components.
+    pub(super) images: At<Vec<At<String>>>,
+    /// Who may sign.
+    #[serde(default)]
+    pub(super) authorities: Vec<At<AuthorityDoc>>,
+    /// Signatures that the image must have, all of them.
+    pub(super) signatures: Option<At<Vec<At<SignatureDoc>>>>,
+    /// Attestations that the image must have, all of them.
+    pub(super) attestations: Option<At<Vec<At<AttestationDoc>>>>,
+    /// What the SBOM of each platform must be like.
+    pub(super) sbom: Option<At<SbomDoc>>,
+}
+
+/// Somebody who may sign: either keys or a keyless identity.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct AuthorityDoc {
+    /// The name that rules use.
+    pub(super) name: At<String>,
+    /// Public keys; a signature by any of them is the authority's.
+    pub(super) keys: Option<At<Vec<At<KeyDoc>>>>,
+    /// With `keys`: a transparency log must hold the signature.
+    pub(super) transparency_log: Option<At<LogDoc>>,
+    /// A keyless identity.
+    pub(super) keyless: Option<At<KeylessDoc>>,
+}
+
+/// A public key (PEM, P-256 or Ed25519) and the time for which it is trusted.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct KeyDoc {
+    /// A PEM file, relative to the policy file.
+    pub(super) path: Option<At<String>>,
+    /// The PEM text itself.
+    pub(super) data: Option<At<String>>,
+    /// RFC 3339: signatures made before do not count.
+    pub(super) not_before: Option<At<String>>,
+    /// RFC 3339: signatures made after do not count.
+    pub(super) not_after: Option<At<String>>,
+}
+
+/// A transparency log.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct LogDoc {
+    /// A sigstore `trusted_root.json`, relative to the policy file.
+    pub(super) trusted_root: At<String>,
+}
+
+/// A keyless identity: both names match exactly.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct KeylessDoc {
+    /// The OpenID Connect issuer.
+    pub(super) issuer: At<String>,
+    /// The certificate's subject alternative name: a mail address or URI.
+    pub(super) identity: At<String>,
+    /// A sigstore `trusted_root.json`, relative to the policy file.
+    pub(super) trusted_root: At<String>,
+}
+
+/// A signature that the image must have.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SignatureDoc {
+    /// Names of authorities.
+    pub(super) by: Option<At<Vec<At<String>>>>,
+    /// How many distinct signers among them; 1 if left out.
+    pub(super) threshold: Option<At<u32>>,
+}
+
+/// An attestation that the image must have.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct AttestationDoc {
+    /// The predicate type: `sbom` (either format), `spdx`, `cyclonedx`, `slsaprovenance1`, `slsaprovenance02`,
+    /// `vuln`, `openvex`, `link`, `custom`, or a URI.
+    #[serde(rename = "type")]
+    pub(super) kind: At<String>,
+    /// Names of authorities.
+    pub(super) by: Option<At<Vec<At<String>>>>,
+    /// How many distinct signers among them; 1 if left out.
+    pub(super) threshold: Option<At<u32>>,
+}
+
+/// What the SBOM of each platform must be like.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SbomDoc {
+    /// Names of authorities.
+    pub(super) by: Option<At<Vec<At<String>>>>,
+    /// How many distinct signers among them; 1 if left out.
+    pub(super) threshold: Option<At<u32>>,
+    /// How old the newest good SBOM may be: `30d`, `12h`, `2w`.
+    pub(super) max_age: Option<At<String>>,
+    /// What no SBOM by these signers may list.
+    pub(super) deny: Option<At<DenyDoc>>,
+    /// What one SBOM by these signers must have.
+    pub(super) require: Option<At<RequireDoc>>,
+}
+
+/// What an SBOM may not list.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct DenyDoc {
+    /// Packages.
+    pub(super) packages: Option<At<Vec<At<PackageDoc>>>>,
+    /// SPDX licence ids; `GPL-3.0-*` for a family.
+    pub(super) licenses: Option<At<Vec<At<String>>>>,
+}
+
+/// A package: by `purl`, or by `ecosystem` and `name`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PackageDoc {
+    /// A package URL without qualifiers.
+    pub(super) purl: Option<At<String>>,
+    /// `deb`, `apk`, `rpm`, `pypi`, `npm`, `maven`, `golang`, `cargo`, `gem`, `nuget`, `composer`.
+    pub(super) ecosystem: Option<At<String>>,
+    /// The name as the ecosystem writes it.
+    pub(super) name: Option<At<String>>,
+    /// Which versions, in the ecosystem's own order: `<1.2`, `>=1.0, <2.0`, `<1 || >=2, <3`. All if left out.
+    pub(super) versions: Option<At<String>>,
+}
+
+/// What an SBOM must have.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RequireDoc {
+    /// A set of minimum elements: `ntia`.
+    pub(super) minimum_elements: Option<At<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ImagePolicy;
+
+    /// The published schema is the one of these types. `UPDATE_SCHEMA=1 cargo test` writes it.
+    #[test]
+    fn the_published_schema_is_true() {
+        let mut schema = serde_json::to_value(schemars::schema_for!(ImagePolicy)).unwrap();
+        schema["properties"]["apiVersion"]["const"] = "seaworthy.dev/v1alpha1".into();
+        schema["properties"]["kind"]["const"] = "ImagePolicy".into();
+        schema["$id"] = "https://seaworthy.dev/schemas/policy.v1alpha1.json".into();
+        let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/policy.schema.json");
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
+            std::fs::write(path, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert_eq!(committed, text, "run the tests with UPDATE_SCHEMA=1 and commit the schema");
+    }
+}

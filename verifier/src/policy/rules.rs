@@ -1,0 +1,219 @@
+//! The rules on an SBOM, over the [`Inventory`] alone.
+//!
+//! Two kinds of fault: *denials* (a denied package or licence, a document for another image) speak against
+//! the image whichever SBOM shows them, so every SBOM by the policy's signers must be free of them.
+//! *Shortcomings* (too old, elements missing) speak against the document: one SBOM without them is enough.
+//! What cannot be told (a version without order, a licence that does not parse) is a denial.
+
+use super::{LicenseDenial, MinimumElements, PackageDenial, SbomRule};
+use crate::limits;
+use crate::verdict::{Explanation, Refusal};
+use jiff::{SignedDuration, Timestamp};
+use seaworthy_oci::{Digest, Platform};
+use seaworthy_sbom::inventory::{Ecosystem, Inventory, Package};
+use seaworthy_sbom::license::{self, Denial};
+use seaworthy_sbom::purl::{Purl, pypi_name};
+use seaworthy_sbom::quality;
+
+/// Clocks differ: a document may come from this far in the future.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What the rules say about one SBOM for one platform.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) denials: Vec<Explanation>,
+    pub(crate) shortcomings: Vec<Explanation>,
+}
+
+/// What an SBOM is judged for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) digest: &'a Digest,
+    pub(crate) platform: Option<&'a Platform>,
+    pub(crate) now: Timestamp,
+}
+
+/// Applies `rule` to `inventory`.
+pub(crate) fn judge(rule: &SbomRule, inventory: &Inventory, target: Target<'_>) -> Findings {
+    let mut findings = Findings::default();
+    findings.denials.extend(subject(inventory, target));
+    for package in &inventory.packages {
+        for denial in &rule.packages {
+            findings.denials.extend(denied_package(denial, package));
+        }
+        if !rule.licenses.is_empty() {
+            findings.denials.extend(denied_license(&rule.licenses, package));
+        }
+    }
+    bound(&mut findings.denials);
+    findings.shortcomings.extend(rule.max_age.and_then(|age| too_old(inventory, age, target.now)));
+    if let Some(MinimumElements::Ntia) = rule.minimum {
+        findings.shortcomings.extend(minimum_elements(inventory));
+    }
+    findings
+}
+
+/// Lists the first and counts the rest: a list of a hundred thousand reasons helps nobody.
+fn bound(list: &mut Vec<Explanation>) {
+    let more = list.len().saturating_sub(limits::EXPLANATIONS);
+    if more > 0 {
+        list.truncate(limits::EXPLANATIONS);
+        let code = list.last().map_or(Refusal::DeniedPackage, |e| e.code);
+        list.push(Explanation::new(code, format!("and {more} more")));
+    }
+}
+
+fn subject(inventory: &Inventory, target: Target<'_>) -> Vec<Explanation> {
+    let mut found = Vec::new();
+    if let Some(digest) = &inventory.subject.digest
+        && *digest != target.digest.to_string()
+    {
+        found.push(Explanation::new(
+            Refusal::SbomWrongSubject,
+            format!("the document says that it describes {}", shown(digest)),
+        ));
+    }
+    if let (Some(text), Some(actual)) = (&inventory.subject.platform, target.platform) {
+        let same =
+            text.parse::<Platform>().is_ok_and(|stated| stated.serves(actual) || actual.serves(&stated));
+        if !same {
+            found.push(Explanation::new(
+                Refusal::SbomWrongPlatform,
+                format!("the document says that it describes {}, not {actual}", shown(text)),
+            ));
+        }
+    }
+    found
+}
+
+fn shown(text: &str) -> String {
+    format!("'{}'", text.chars().take(150).collect::<String>().escape_debug())
+}
+
+fn label(package: &Package) -> String {
+    let version = package.version.as_deref().map(|v| format!(" {v}")).unwrap_or_default();
+    let text = format!("{}{version}", package.name);
+    shown(&text).trim_matches('\'').to_owned()
+}
+
+fn same_name(ecosystem: Ecosystem, a: &str, b: &str) -> bool {
+    match ecosystem {
+        Ecosystem::Pypi => pypi_name(a) == pypi_name(b),
+        // Names that differ in case alone are one package on these registries.
+        Ecosystem::Nuget | Ecosystem::Composer => a.eq_ignore_ascii_case(b),
+        _ => a == b,
+    }
+}
+
+/// Whether `denial` means `package`: by its purl, or by its ecosystem and name. Either is enough, so that a
+/// document cannot hide a package by leaving one of them out.
+fn means(denial: &PackageDenial, package: &Package) -> bool {
+    let purl = package.purl.as_deref().and_then(|text| Purl::parse(text).ok());
+    match (&denial.purl, &purl) {
+        (Some(wanted), Some(found)) => {
+            wanted.kind == found.kind
+                && (wanted.namespace.is_none() || wanted.namespace == found.namespace)
+                && same_name(denial.ecosystem, &wanted.name, &found.name)
+        }
+        (Some(_), None) => {
+            package.ecosystem == denial.ecosystem && same_name(denial.ecosystem, &denial.name, &package.name)
+        }
+        (None, found) => {
+            let by_name = package.ecosystem == denial.ecosystem
+                && same_name(denial.ecosystem, &denial.name, &package.name);
+            let by_purl = found.as_ref().is_some_and(|p| {
+                p.ecosystem() == denial.ecosystem
+                    && same_name(denial.ecosystem, &denial.name, &p.package_name())
+            });
+            by_name || by_purl
+        }
+    }
+}
+
+fn denied_package(denial: &PackageDenial, package: &Package) -> Option<Explanation> {
+    if !means(denial, package) {
+        return None;
+    }
+    let inside = match (&package.version, denial.range.is_any()) {
+        (_, true) => Some(true),
+        (Some(version), false) => denial.range.contains(denial.ecosystem, version),
+        (None, false) => None,
+    };
+    match inside {
+        Some(false) => None,
+        Some(true) => Some(Explanation::new(
+            Refusal::DeniedPackage,
+            format!("{} is denied by the rule {} {}", label(package), denial.name, denial.text),
+        )),
+        None => Some(Explanation::new(
+            Refusal::CannotCompareVersion,
+            format!("{} cannot be compared with {} {}", label(package), denial.name, denial.text),
+        )),
+    }
+}
+
+fn denied_license(rules: &[LicenseDenial], package: &Package) -> Option<Explanation> {
+    let stated = &package.license;
+    let mut expressions: Vec<String> =
+        stated.expression.iter().chain(stated.concluded.iter()).cloned().collect();
+    if expressions.is_empty() && !stated.declared.is_empty() {
+        match license::normalize(&stated.declared, package.ecosystem).expression {
+            Some(expression) => expressions.push(expression),
+            None => {
+                return Some(Explanation::new(
+                    Refusal::CannotReadLicense,
+                    format!("{}: {}", label(package), shown(&stated.declared.join(", "))),
+                ));
+            }
+        }
+    }
+    for expression in &expressions {
+        let denied = license::is_denied(expression, |leaf| rules.iter().any(|r| r.pattern.matches(leaf)));
+        match denied {
+            Denial::NotDenied => {}
+            Denial::Denied(leaves) => {
+                let names: Vec<&str> = leaves.iter().map(|l| l.id.as_str()).collect();
+                let text = format!("{} is under {}", label(package), shown(&names.join(", ")));
+                return Some(Explanation::new(Refusal::DeniedLicense, text));
+            }
+            Denial::Unreadable(why) => {
+                let text = format!("{}: {}: {}", label(package), shown(expression), shown(&why));
+                return Some(Explanation::new(Refusal::CannotReadLicense, text));
+            }
+        }
+    }
+    None
+}
+
+fn too_old(inventory: &Inventory, max_age: SignedDuration, now: Timestamp) -> Option<Explanation> {
+    let created = inventory.created.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let Some(created) = created else {
+        return Some(Explanation::new(Refusal::SbomDateUnknown, "the SBOM does not say when it was made"));
+    };
+    let age = now.duration_since(created);
+    if age < -CLOCK_SKEW {
+        return Some(Explanation::new(
+            Refusal::SbomDateUnknown,
+            format!("the SBOM says that it was made at {created}, in the future"),
+        ));
+    }
+    (age > max_age).then(|| {
+        let text = format!("the SBOM was made at {created}, {} days ago", age.as_hours() / 24);
+        Explanation::new(Refusal::SbomTooOld, text).hint("make and attest a new SBOM")
+    })
+}
+
+fn minimum_elements(inventory: &Inventory) -> Option<Explanation> {
+    let missing = quality::missing(inventory);
+    if missing.is_empty() {
+        return None;
+    }
+    let parts: Vec<String> = missing
+        .iter()
+        .map(|m| match m.packages {
+            0 => m.element.code().to_owned(),
+            n => format!("{} in {n} packages", m.element.code()),
+        })
+        .collect();
+    Some(Explanation::new(Refusal::MinimumElementsMissing, format!("missing: {}", parts.join(", "))))
+}
