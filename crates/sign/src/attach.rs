@@ -8,7 +8,7 @@
 //! A failure to find out (throttled, refused, unreachable) is an error, never "not there".
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::evidence::{Content, Evidence, Format, Formats};
+use crate::evidence::{Content, Evidence, Format, Formats, Text};
 use crate::search::{self, Scope, Wanted};
 use crate::signer::{Payload, Signer};
 use crate::statement::{self, PAYLOAD_TYPE, Predicate, PredicateType, SIGNATURE_TYPE};
@@ -213,22 +213,16 @@ fn signed(subject: &Pinned, content: Content, created: Option<i64>, supersedes: 
     Prepared::Signed(Evidence { subject, content, created, supersedes })
 }
 
-/// Bytes that we wrote as JSON, as text.
-fn text(bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes)
-        .map_err(|_| Error::new("write", "evidence", ErrorKind::SelfCheck("it is no text".into())))
-}
-
 async fn bundle_content(signer: &dyn Signer, predicate_type: &str, statement: &[u8]) -> Result<Content> {
     let payload = Payload::Dsse { payload_type: PAYLOAD_TYPE, payload: statement };
     let made = bundle::seal(signer, &payload).await?;
-    let bundle = text(bundle::bundle_json(PAYLOAD_TYPE, statement, &made)?)?;
+    let bundle = Text::new(bundle::bundle_json(PAYLOAD_TYPE, statement, &made)?)?;
     Ok(Content::Bundle { predicate_type: predicate_type.into(), bundle })
 }
 
 async fn legacy_signature_content(signer: &dyn Signer, payload: Vec<u8>) -> Result<Content> {
     let made = bundle::seal(signer, &Payload::Blob(&payload)).await?;
-    Ok(Content::LegacySignature { payload: text(payload)?, signature: STANDARD.encode(made.signature) })
+    Ok(Content::LegacySignature { payload: Text::new(payload)?, signature: STANDARD.encode(made.signature) })
 }
 
 async fn legacy_attestation_content(
@@ -238,7 +232,7 @@ async fn legacy_attestation_content(
 ) -> Result<Content> {
     let payload = Payload::Dsse { payload_type: PAYLOAD_TYPE, payload: statement };
     let made = bundle::seal(signer, &payload).await?;
-    let envelope = text(bundle::envelope_json(PAYLOAD_TYPE, statement, &made.signature)?)?;
+    let envelope = Text::new(bundle::envelope_json(PAYLOAD_TYPE, statement, &made.signature)?)?;
     Ok(Content::LegacyAttestation { predicate_type: predicate_type.into(), envelope })
 }
 
@@ -266,13 +260,13 @@ pub async fn publish_evidence(sink: &dyn Sink, evidence: &Evidence) -> Result<Ou
     let format = evidence.format();
     match &evidence.content {
         Content::Bundle { predicate_type, bundle } => {
-            let manifest = attach_bundle(sink, evidence, predicate_type, bundle.as_bytes()).await?;
+            let manifest = attach_bundle(sink, evidence, predicate_type, bundle).await?;
             let superseded = evidence.supersedes.clone();
             Ok(Outcome { format, manifest, tag: None, change: Change::Added, superseded })
         }
         Content::LegacySignature { payload, signature } => {
             let signature = (simple_signing::SIGNATURE_ANNOTATION, signature.as_str());
-            let layer = (simple_signing::MEDIA_TYPE, payload.as_bytes());
+            let layer = (simple_signing::MEDIA_TYPE, payload);
             add_legacy(sink, evidence, ".sig", layer, &[signature]).await
         }
         Content::LegacyAttestation { predicate_type, envelope } => {
@@ -280,7 +274,7 @@ pub async fn publish_evidence(sink: &dyn Sink, evidence: &Evidence) -> Result<Ou
                 (simple_signing::SIGNATURE_ANNOTATION, ""),
                 (search::LEGACY_TYPE_ANNOTATION, predicate_type.as_str()),
             ];
-            let layer = (bundle::ENVELOPE_MEDIA_TYPE, envelope.as_bytes());
+            let layer = (bundle::ENVELOPE_MEDIA_TYPE, envelope);
             add_legacy(sink, evidence, ".att", layer, &annotations).await
         }
     }
@@ -290,11 +284,11 @@ async fn add_legacy(
     sink: &dyn Sink,
     evidence: &Evidence,
     suffix: &str,
-    (media_type, content): (&str, &[u8]),
+    (media_type, content): (&str, &Text),
     annotations: &[(&str, &str)],
 ) -> Result<Outcome> {
-    let mut layer = Descriptor::of(media_type, content);
-    sink.push_blob(&layer, &content.to_vec()).await?;
+    let mut layer = Descriptor::of(media_type, content.as_bytes());
+    sink.push_blob(&layer, content).await?;
     layer.annotations = annotations.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
     let tag = evidence.subject.digest.tag(suffix);
     let (manifest, change) = legacy::add_layer(sink, &tag, &layer, &evidence.supersedes).await?;
@@ -335,14 +329,14 @@ async fn attach_bundle(
     sink: &dyn Sink,
     evidence: &Evidence,
     predicate_type: &str,
-    bundle: &[u8],
+    bundle: &Text,
 ) -> Result<Descriptor> {
     let empty_content = b"{}".to_vec();
     let empty = Descriptor::of(media_type::EMPTY, &empty_content);
-    let layer = Descriptor::of(bundle::MEDIA_TYPE, bundle);
+    let layer = Descriptor::of(bundle::MEDIA_TYPE, bundle.as_bytes());
     let manifest = referrer(evidence, predicate_type, layer.clone(), &empty)?;
     sink.push_blob(&empty, &empty_content).await?;
-    sink.push_blob(&layer, &bundle.to_vec()).await?;
+    sink.push_blob(&layer, bundle).await?;
     sink.attach(&manifest).await?;
     Ok(manifest.descriptor)
 }

@@ -85,7 +85,7 @@ pub(crate) fn open(body: &[u8], password: &Secret) -> Result<Secret> {
     let Params { n, r, p } = file.kdf.params;
     if !ALLOWED_N.contains(&n) || r != R || p != P {
         return Err(Error::new("read", "encrypted private key", ErrorKind::KdfRefused { n, r, p })
-            .hint("encrypt the key again with cosign or `seaworthy keygen --import`"));
+            .hint("write the key again with cosign, or `seaworthy import-key-pair` on its plain form"));
     }
     let salt = decode("salt", &file.kdf.salt)?;
     let nonce = decode("nonce", &file.cipher.nonce)?;

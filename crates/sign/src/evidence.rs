@@ -8,10 +8,15 @@ use crate::bundle::Statement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::PublicKey;
 use crate::signer::Payload;
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use seaworthy_oci::{Descriptor, Digest, strict};
-use serde::{Deserialize, Serialize};
+use seaworthy_oci::source::BlobReader;
+use seaworthy_oci::{BlobContent, Descriptor, Digest, strict};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::io::Cursor;
+use std::sync::Arc;
 
 /// A kept piece of evidence as JSON: a bundle around the largest predicate, with its own quoting.
 pub const EVIDENCE_BYTES: usize = 192 << 20;
@@ -68,9 +73,59 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub(crate) enum Content {
-    Bundle { predicate_type: String, bundle: String },
-    LegacySignature { payload: String, signature: String },
-    LegacyAttestation { predicate_type: String, envelope: String },
+    Bundle { predicate_type: String, bundle: Text },
+    LegacySignature { payload: Text, signature: String },
+    LegacyAttestation { predicate_type: String, envelope: Text },
+}
+
+/// JSON that was signed or holds a signature. Shared and not copied: it may be as large as an SBOM.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Text(Arc<String>);
+
+impl Text {
+    pub(crate) fn new(bytes: Vec<u8>) -> Result<Self> {
+        let bad = |_| Error::new("write", "evidence", ErrorKind::SelfCheck("it is no text".into()));
+        String::from_utf8(bytes).map(|text| Self(Arc::new(text))).map_err(bad)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Arc::new(text)))
+    }
+}
+
+#[async_trait]
+impl BlobContent for Text {
+    async fn open(&self) -> seaworthy_oci::Result<BlobReader> {
+        Ok(Box::new(Cursor::new(self.clone())))
+    }
 }
 
 impl Evidence {
@@ -90,7 +145,7 @@ impl Evidence {
     /// The bundle's JSON, where it is one: what `--bundle FILE` writes.
     pub fn bundle_json(&self) -> Option<&str> {
         match &self.content {
-            Content::Bundle { bundle, .. } => Some(bundle),
+            Content::Bundle { bundle, .. } => Some(bundle.as_str()),
             _ => None,
         }
     }

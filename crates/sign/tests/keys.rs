@@ -288,6 +288,22 @@ proptest! {
     }
 
     #[test]
+    fn no_body_makes_the_reader_of_cosigns_format_panic(
+        n in prop_oneof![Just(0u64), Just(1), any::<u64>().prop_map(|n| n | 1)],
+        salt in "[A-Za-z0-9+/]{0,44}={0,2}",
+        junk in ".{0,30}",
+    ) {
+        let body = format!(
+            r#"{{"kdf":{{"name":"scrypt","params":{{"N":{n},"r":8,"p":1}},"salt":"{salt}"}},"cipher":{{"name":"nacl/secretbox","nonce":""}},"ciphertext":""}}{junk}"#
+        );
+        let label = "ENCRYPTED COSIGN PRIVATE KEY";
+        let pem = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(body));
+        let error = PrivateKey::from_pem(pem.as_bytes(), Some(&Secret::from(""))).unwrap_err();
+        let refused = matches!(error.kind, ErrorKind::KdfRefused { .. } | ErrorKind::BrokenKey(_));
+        prop_assert!(refused, "{}", error);
+    }
+
+    #[test]
     fn random_bytes_are_no_key(der in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = PrivateKey::from_pkcs8_der(&der);
         let _ = PublicKey::from_spki_der(&der);
