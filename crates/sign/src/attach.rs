@@ -108,11 +108,14 @@ pub async fn prepare_signature(
 ) -> Result<Vec<Prepared>> {
     let subject = request.subject.digest();
     check_created(request.created)?;
+    // All that is wrong with the request comes out before the first signature is made.
+    let statement = statement::image_signature(subject, request.annotations)?;
+    let legacy = request.formats.iter().any(|f| f == Format::Legacy);
+    let payload = if legacy { legacy_payload(request)? } else { Vec::new() };
     let mut prepared = Vec::new();
     for format in request.formats.iter() {
         let found = match format {
             Format::Bundle => {
-                let statement = statement::image_signature(subject, request.annotations)?;
                 let found =
                     search::find_existing(source, subject, signer, SIGNATURE_TYPE, &statement).await?;
                 match found {
@@ -121,10 +124,9 @@ pub async fn prepare_signature(
                 }
             }
             Format::Legacy => {
-                let payload = legacy_payload(request)?;
                 match search::among_legacy_signatures(source, subject, signer, &payload).await? {
                     Some(manifest) => Ok(manifest),
-                    None => Err(legacy_signature_content(signer, payload).await?),
+                    None => Err(legacy_signature_content(signer, payload.clone()).await?),
                 }
             }
         };
@@ -176,7 +178,10 @@ pub async fn prepare_attestation(
                     Format::Bundle => bundle_content(signer, predicate_type, &statement).await?,
                     Format::Legacy => legacy_attestation_content(signer, predicate_type, &statement).await?,
                 };
-                signed(request.subject, content, request.created, found.older)
+                let mut supersedes = found.older;
+                // A signer that signs differently every time would leave the same claim there twice.
+                supersedes.extend(found.same_item);
+                signed(request.subject, content, request.created, supersedes)
             }
         });
     }

@@ -49,8 +49,10 @@ pub enum ErrorKind {
         /// Its value.
         value: u64,
     },
-    /// A predicate, a predicate type or an annotation that cannot be signed as given.
+    /// Something that was asked for and cannot be: a predicate type, an annotation, a missing name.
     BadInput(String),
+    /// A document that is not what it should be: a predicate or kept evidence; the text says what and where.
+    BrokenInput(String),
     /// The signer (a key, later a KMS or a certificate authority) did not sign.
     Signer(String),
     /// What we made did not verify with the signer's public key. Nothing was pushed.
@@ -82,6 +84,7 @@ impl Error {
         match &self.kind {
             ErrorKind::BadInput(_) => Class::Usage,
             ErrorKind::BrokenKey(_)
+            | ErrorKind::BrokenInput(_)
             | ErrorKind::UnsupportedKey(_)
             | ErrorKind::KdfRefused { .. }
             | ErrorKind::LimitExceeded { .. }
@@ -111,6 +114,7 @@ impl fmt::Display for ErrorKind {
             Self::SelfCheck(why) => write!(f, "our own output did not pass the check: {why}"),
             Self::BrokenKey(why)
             | Self::BadInput(why)
+            | Self::BrokenInput(why)
             | Self::Signer(why)
             | Self::Conflict(why)
             | Self::Local(why) => f.write_str(why),

@@ -161,13 +161,13 @@ impl Evidence {
     /// Reads what [`Evidence::to_json`] wrote. Call [`Evidence::verify`] before pushing it.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] or [`ErrorKind::LimitExceeded`] ([`EVIDENCE_BYTES`]).
+    /// [`ErrorKind::BrokenInput`] or [`ErrorKind::LimitExceeded`] ([`EVIDENCE_BYTES`]).
     pub fn from_json(json: &[u8]) -> Result<Self> {
         if json.len() > EVIDENCE_BYTES {
             let kind = ErrorKind::LimitExceeded { limit: "EVIDENCE_BYTES", value: EVIDENCE_BYTES as u64 };
             return Err(Error::new("read", "kept evidence", kind));
         }
-        strict::from_slice(json).map_err(|e| Error::new("read", "kept evidence", ErrorKind::BadInput(e)))
+        strict::from_slice(json).map_err(|e| Error::new("read", "kept evidence", ErrorKind::BrokenInput(e)))
     }
 
     /// Whether it is signed by `key`: what was kept on disk may have been changed there.

@@ -51,6 +51,8 @@ pub(crate) enum Scope {
 pub(crate) struct Found {
     /// The manifest that holds the same statement.
     pub(crate) same: Option<Descriptor>,
+    /// The layer that holds it, or the manifest itself.
+    pub(crate) same_item: Option<Digest>,
     /// Other statements of the same type by the same signer: referrers, or layers of the `.att` tag.
     pub(crate) older: Vec<Digest>,
 }
@@ -131,6 +133,7 @@ impl Wanted<'_> {
         }
         if read.payload == self.statement {
             found.same = Some(holder.clone());
+            found.same_item = Some(item.clone());
         } else if self.scope == Scope::SameAndOlder && claims(&read.payload, self.predicate_type) {
             found.older.push(item.clone());
         }

@@ -151,10 +151,10 @@ impl Predicate {
     /// Takes `json` over, without the white space around it.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] where it is no JSON object or has duplicate keys,
+    /// [`ErrorKind::BrokenInput`] where it is no JSON object or has duplicate keys,
     /// [`ErrorKind::LimitExceeded`] ([`PREDICATE_BYTES`]).
     pub fn parse(json: Vec<u8>) -> Result<Self> {
-        let bad = |why: String| Error::new("use", "predicate", ErrorKind::BadInput(why));
+        let bad = |why: String| Error::new("use", "predicate", ErrorKind::BrokenInput(why));
         if json.len() > PREDICATE_BYTES {
             let kind = ErrorKind::LimitExceeded { limit: "PREDICATE_BYTES", value: PREDICATE_BYTES as u64 };
             return Err(Error::new("use", "predicate", kind));
@@ -171,8 +171,8 @@ impl Predicate {
     /// seconds since 1970.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] where it is no UTF-8 or the time is out of range, and
-    /// [`ErrorKind::LimitExceeded`].
+    /// [`ErrorKind::BrokenInput`] where it is no UTF-8, [`ErrorKind::BadInput`] where the time is out of range,
+    /// and [`ErrorKind::LimitExceeded`].
     pub fn custom(data: &[u8], at: i64) -> Result<Self> {
         #[derive(Serialize)]
         struct Wrapped<'a> {
@@ -181,7 +181,7 @@ impl Predicate {
             #[serde(rename = "Timestamp")]
             timestamp: String,
         }
-        let bad = |why: &str| Error::new("wrap", "custom predicate", ErrorKind::BadInput(why.into()));
+        let bad = |why: &str| Error::new("wrap", "custom predicate", ErrorKind::BrokenInput(why.into()));
         let data = std::str::from_utf8(data).map_err(|_| bad("it is no UTF-8 text"))?;
         let timestamp = rfc3339(at)?;
         Self::of(&Wrapped { data, timestamp })
@@ -302,13 +302,19 @@ pub fn image_signature(subject: &Digest, annotations: &BTreeMap<String, String>)
 /// The statement that claims `predicate` about `subject`, which may have a `name` for people to read.
 ///
 /// # Errors
-/// [`ErrorKind::BadInput`] where the predicate is not of that type or nested too deep for a statement.
+/// [`ErrorKind::BadInput`] where the predicate is not of that type or the type is that of signatures,
+/// [`ErrorKind::BrokenInput`] where it is nested too deep for a statement.
 pub fn attestation(
     subject: &Digest,
     name: Option<&str>,
     predicate_type: &PredicateType,
     predicate: &Predicate,
 ) -> Result<Vec<u8>> {
+    // The type is an enum that anybody can fill; parsing it from text refuses this as well.
+    if predicate_type.uri() == SIGNATURE_TYPE {
+        let why = "this predicate type makes an image signature, and no attestation".into();
+        return Err(Error::new("write", "attestation", ErrorKind::BadInput(why)));
+    }
     predicate.check_kind(predicate_type)?;
     let name = name.map(json).transpose()?.map(|n| format!(r#""name":{n},"#)).unwrap_or_default();
     let head = format!(
@@ -322,6 +328,6 @@ pub fn attestation(
     statement.extend_from_slice(&predicate.0);
     statement.push(b'}');
     // The wrapping is one level deeper than the predicate alone: what we sign, verifiers must be able to read.
-    strict::check(&statement).map_err(|e| Error::new("write", "statement", ErrorKind::BadInput(e)))?;
+    strict::check(&statement).map_err(|e| Error::new("write", "statement", ErrorKind::BrokenInput(e)))?;
     Ok(statement)
 }
