@@ -7,4 +7,20 @@
 //! This package knows no images and no registries. It decides what a document says; whether anybody should
 //! believe it is the verifier's question.
 
+pub mod cyclonedx;
+pub mod diff;
+pub mod error;
+pub mod format;
 pub mod inventory;
+pub mod license;
+pub mod limits;
+pub mod purl;
+pub mod quality;
+pub mod spdx;
+pub mod version;
+
+mod fields;
+mod json;
+
+pub use error::{Error, ErrorKind, Result};
+pub use format::{Format, Layout, WriteOptions, read, write};

@@ -1,0 +1,21 @@
+//! Every byte, entry and level of a document that an outsider controls, by name and with its reason.
+//!
+//! A limit that is passed is an error that names it, never a silent truncation: a list cut short could hide
+//! the one package that a policy denies.
+
+/// Bytes of one document. The largest seen (a 100,000 file image with all files listed) had 60 MB.
+pub const DOCUMENT_BYTES: usize = 64 << 20;
+/// Packages of one document, nested components included. Large images have a few thousand.
+pub const PACKAGES: usize = 200_000;
+/// Relationships of one document: about ten for each package in the largest real ones.
+pub const RELATIONSHIPS: usize = 2_000_000;
+/// The depth of JSON: the formats need about ten, `serde_json` itself would go to 128.
+pub const JSON_DEPTH: usize = 64;
+/// Bytes of one licence expression or licence text that is parsed as one. Debian's longest has 3 KB.
+pub const LICENSE_BYTES: usize = 16 << 10;
+/// Bytes of one package URL.
+pub const PURL_BYTES: usize = 4 << 10;
+/// Bytes of one version: comparing is linear, but a version of a megabyte is no version.
+pub const VERSION_BYTES: usize = 1 << 10;
+/// Alternatives and bounds of one version range in a policy.
+pub const RANGE_TERMS: usize = 64;
