@@ -4,6 +4,7 @@
 
 mod reading;
 mod server;
+mod tls;
 #[cfg(feature = "push")]
 mod writing;
 

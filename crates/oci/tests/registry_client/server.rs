@@ -1,8 +1,9 @@
 //! A server that answers what a test tells it to, byte for byte: one request a connection, on loopback.
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,6 +54,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::over(None, handler)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_tls(
+        config: Arc<ServerConfig>,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::over(Some(config), handler)
+    }
+
+    fn over(
+        tls: Option<Arc<ServerConfig>>,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -60,9 +76,15 @@ impl Server {
         let handler: Arc<Handler> = Arc::new(handler);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (log, handler) = (log.clone(), handler.clone());
+                let (log, handler, tls) = (log.clone(), handler.clone(), tls.clone());
                 std::thread::spawn(move || {
-                    let _ = serve(stream, &log, &*handler);
+                    let _ = match tls {
+                        None => serve(stream, &log, &*handler),
+                        Some(config) => {
+                            let connection = ServerConnection::new(config).unwrap();
+                            serve(StreamOwned::new(connection, stream), &log, &*handler)
+                        }
+                    };
                 });
             }
         });
@@ -88,8 +110,8 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, handler: &Handler) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn serve(stream: impl Read + Write, log: &Mutex<Vec<Request>>, handler: &Handler) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
@@ -120,19 +142,19 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, handler: &Handler) ->
                 text.push_str(&format!("Content-Length: {}\r\n", body.len()));
             }
             text.push_str("\r\n");
-            stream.write_all(text.as_bytes())?;
+            reader.get_mut().write_all(text.as_bytes())?;
             if request.method != "HEAD" {
-                stream.write_all(&body)?;
+                reader.get_mut().write_all(&body)?;
             }
-            stream.flush()
+            reader.get_mut().flush()
         }
         Reply::Drop => Ok(()),
         Reply::Stall => reader.read_to_end(&mut Vec::new()).map(drop),
         Reply::Drip(headers) => {
-            stream.write_all(format!("{}\r\n", head(200, &headers)).as_bytes())?;
+            reader.get_mut().write_all(format!("{}\r\n", head(200, &headers)).as_bytes())?;
             loop {
-                stream.write_all(b"x")?;
-                stream.flush()?;
+                reader.get_mut().write_all(b"x")?;
+                reader.get_mut().flush()?;
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
