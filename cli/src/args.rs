@@ -1,0 +1,482 @@
+//! The flags, and nothing but the flags: man pages, completions and docs/reference/cli.md are made from
+//! this file. Names follow what people type today: cosign's for signing and verifying, syft's for
+//! inventories.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Certifies container images before they sail: inventory, signature, attestation, and the verdict.
+///
+/// An IMAGE is registry/name[:tag][@digest], oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE.
+#[derive(Debug, Parser)]
+#[command(
+    name = "seaworthy",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Exit codes: 0 yes or done, 1 no, 2 usage, 3 could not find out, 4 broken input, 5 local failure."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// How to print the result: text for people, or one JSON document
+    #[arg(long, global = true, value_enum, default_value = "human", value_name = "FORMAT")]
+    pub(crate) output: OutputFormat,
+    /// Say nothing but results, warnings and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+    /// Open no socket: everything must be in OCI layouts, archives and files
+    #[arg(long, global = true, env = "SEAWORTHY_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) offline: bool,
+    /// Talk plain HTTP to this registry host (loopback is plain by itself); '*' for every host
+    #[arg(long, global = true, value_name = "HOST", env = "SEAWORTHY_PLAIN_HTTP", value_delimiter = ',')]
+    pub(crate) plain_http: Vec<String>,
+    /// Talk plain HTTP to every registry: cosign's name for --plain-http='*'
+    #[arg(long, global = true, hide = true)]
+    pub(crate) allow_http_registry: bool,
+    /// PEM file of certificate authorities to trust beside the system's
+    #[arg(long, global = true, value_name = "FILE", env = "SEAWORTHY_CA_CERT", value_delimiter = ',')]
+    pub(crate) ca_cert: Vec<PathBuf>,
+    /// Bearer token for the registry, better given by the environment
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "SEAWORTHY_REGISTRY_TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) registry_token: Option<String>,
+    /// User name for the registry
+    #[arg(long, global = true, value_name = "NAME", env = "SEAWORTHY_REGISTRY_USERNAME")]
+    pub(crate) registry_username: Option<String>,
+    /// Password for the registry, better given by the environment
+    #[arg(
+        long,
+        global = true,
+        value_name = "PASSWORD",
+        env = "SEAWORTHY_REGISTRY_PASSWORD",
+        hide_env_values = true
+    )]
+    pub(crate) registry_password: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Release(Release),
+    Sbom(Sbom),
+    Sign(Sign),
+    Attest(Attest),
+    Verify(Verify),
+    Tree(Tree),
+    Inspect(Inspect),
+    Keygen(Keygen),
+    #[command(name = "import-key-pair", visible_alias = "import-key")]
+    ImportKeyPair(ImportKeyPair),
+    PublicKey(PublicKey),
+    Login(Login),
+    Logout(Logout),
+    #[command(subcommand)]
+    Policy(Policy),
+    Completion(Completion),
+    Man(Man),
+}
+
+/// Inventory, sign, attest, push, read back and judge an image, all platforms, in one step
+///
+/// The plan is printed first. The command can be run again after any failure: what is there already is
+/// left as it is, and "done" is said only after everything was read back and judged.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy release registry.example/app:1.0 --key release.key --policy policy.yaml
+  seaworthy release oci:build --to registry.example/app:1.0 --key release.key --policy policy.yaml")]
+pub(crate) struct Release {
+    /// The image
+    pub(crate) image: String,
+    /// Copy the image there first, and release it there
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) signing: Signing,
+    /// Policy that the finished image must meet; without it, the signing key is the policy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Vec<PathBuf>,
+    /// SBOM formats to attest
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',', default_value = "spdx-json")]
+    pub(crate) sbom_format: Vec<String>,
+    /// Print the plan and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) platforms: Platforms,
+}
+
+/// Inventory an image: what is in it, by which layer, under which licence
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy sbom registry.example/app:1.0
+  seaworthy sbom oci:build -o table -o spdx-json=app.spdx.json -o cyclonedx-json=app.cdx.json")]
+pub(crate) struct Sbom {
+    /// The image
+    pub(crate) image: String,
+    /// FORMAT or FORMAT=FILE, several at once: table, json, spdx-json, cyclonedx-json. With several
+    /// platforms, FILE may hold {platform}
+    #[arg(short = 'o', long = "format", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
+    pub(crate) formats: Vec<String>,
+    /// Leave with exit code 1 where something could not be read
+    #[arg(long)]
+    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) platforms: Platforms,
+}
+
+/// Sign an image's digest
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy sign --key release.key registry.example/app@sha256:…
+  seaworthy sign --key release.key --recursive oci:build:1.0")]
+pub(crate) struct Sign {
+    /// The image
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) signing: Signing,
+    /// Sign every manifest of an index as well as the index
+    #[arg(long, short)]
+    pub(crate) recursive: bool,
+    /// Also write the bundle to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+}
+
+/// Sign a statement about an image: an SBOM, provenance, scan results
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy attest --key release.key --type spdx --predicate app.spdx.json registry.example/app:1.0
+  seaworthy attest --key release.key --type slsaprovenance1 --predicate build.json oci:build")]
+pub(crate) struct Attest {
+    /// The image
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) signing: Signing,
+    /// spdx, cyclonedx, slsaprovenance1, slsaprovenance02, vuln, openvex, link, custom, or a URI
+    #[arg(long = "type", value_name = "TYPE", default_value = "custom")]
+    pub(crate) predicate_type: String,
+    /// The predicate, JSON; '-' reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predicate: PathBuf,
+    /// Attest this one platform of an index instead of the index itself
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+    /// Also write the bundle to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+}
+
+/// Judge an image: may it run?
+///
+/// By a policy file, or by keys and identities given as flags. Exit 0 yes, 1 no, 3 could not find out.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy verify --policy policy.yaml registry.example/app:1.0
+  seaworthy verify --key release.pub --type spdx registry.example/app:1.0
+  seaworthy verify --offline --key release.pub oci:build")]
+pub(crate) struct Verify {
+    /// The image
+    pub(crate) image: String,
+    /// Policy file; with several, the strictest that applies decides
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_POLICY", value_delimiter = ',')]
+    pub(crate) policy: Vec<PathBuf>,
+    /// Public key that must have signed
+    #[arg(long, value_name = "FILE", conflicts_with = "policy")]
+    pub(crate) key: Vec<PathBuf>,
+    /// Also demand an attestation of this type by the same signer; several at once
+    #[arg(long = "type", value_name = "TYPE", conflicts_with = "policy")]
+    pub(crate) types: Vec<String>,
+    /// Identity that must have signed, exactly as in the certificate
+    #[arg(
+        long,
+        value_name = "IDENTITY",
+        requires = "certificate_oidc_issuer",
+        conflicts_with_all = ["policy", "key"]
+    )]
+    pub(crate) certificate_identity: Option<String>,
+    /// Issuer that must have vouched for the identity
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    pub(crate) certificate_oidc_issuer: Option<String>,
+    /// Trusted root of the certificates and logs (trusted_root.json)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// Judge by this bundle too, as if it were attached to the image
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Vec<PathBuf>,
+    /// Judge for this platform; all platforms of an index without it
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Vec<String>,
+    /// Print the whole tree of reasons, also for a yes
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// Show what is attached to an image: by whom, of which kind, valid or not
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy tree registry.example/app:1.0
+  seaworthy tree --key release.pub oci:build")]
+pub(crate) struct Tree {
+    /// The image
+    pub(crate) image: String,
+    /// Public key to check signatures with
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Vec<PathBuf>,
+}
+
+/// Look into an SBOM: an image's or a file's
+///
+/// For an image, the attested SBOM is read (verified with --key), or the image itself with --scan.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy inspect app.spdx.json
+  seaworthy inspect --key release.pub --packages --name 'lib*' registry.example/app:1.0
+  seaworthy inspect --licenses oci:build --scan
+  seaworthy inspect --diff old.spdx.json new.spdx.json")]
+pub(crate) struct Inspect {
+    /// An image, or an SBOM file (SPDX 2.3 or CycloneDX JSON)
+    pub(crate) target: String,
+    /// List the packages
+    #[arg(long)]
+    pub(crate) packages: bool,
+    /// List the licences and who stands under each
+    #[arg(long)]
+    pub(crate) licenses: bool,
+    /// Compare with this older SBOM file: added, removed, changed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) diff: Option<PathBuf>,
+    /// Only packages whose name matches ('*' stands for anything)
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) name: Option<String>,
+    /// Only packages of this ecosystem: deb, apk, rpm, pypi, npm and so on
+    #[arg(long, value_name = "ECOSYSTEM")]
+    pub(crate) ecosystem: Option<String>,
+    /// Only packages whose licence mentions this
+    #[arg(long, value_name = "LICENSE")]
+    pub(crate) license: Option<String>,
+    /// Only packages that this layer brought (digest or its beginning)
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) layer: Option<String>,
+    /// Public key that must have signed the SBOM attestation
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Vec<PathBuf>,
+    /// Inventory the image now instead of reading its attested SBOM
+    #[arg(long, conflicts_with = "key")]
+    pub(crate) scan: bool,
+    /// Of this platform of an index
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+}
+
+/// Make a key pair: PREFIX.key (encrypted as cosign does it) and PREFIX.pub
+#[derive(Debug, Args)]
+#[command(
+    visible_alias = "generate-key-pair",
+    after_help = "\
+Examples:
+  seaworthy keygen --output-key-prefix release
+  SEAWORTHY_PASSWORD=… seaworthy keygen --type ed25519 --output-key-prefix release"
+)]
+pub(crate) struct Keygen {
+    /// Where to write: PREFIX.key and PREFIX.pub
+    #[arg(long, value_name = "PREFIX", default_value = "seaworthy")]
+    pub(crate) output_key_prefix: PathBuf,
+    /// The kind of key
+    #[arg(long = "type", value_enum, default_value = "p256")]
+    pub(crate) key_type: KeyType,
+    #[command(flatten)]
+    pub(crate) password: Password,
+    /// Overwrite existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyType {
+    #[value(alias = "ecdsa-p256", alias = "ecdsa")]
+    P256,
+    Ed25519,
+}
+
+/// Encrypt an existing private key (PKCS#8, SEC1 or cosign's) as cosign does it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  seaworthy import-key-pair --key ec.pem --output-key-prefix release")]
+pub(crate) struct ImportKeyPair {
+    /// The private key, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Where to write: PREFIX.key and PREFIX.pub
+    #[arg(long, value_name = "PREFIX", default_value = "import-seaworthy")]
+    pub(crate) output_key_prefix: PathBuf,
+    #[command(flatten)]
+    pub(crate) password: Password,
+    /// Overwrite existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Print the public key of a private key
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  seaworthy public-key --key release.key > release.pub")]
+pub(crate) struct PublicKey {
+    /// The private key, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
+/// Store credentials for a registry where Docker and Podman look for them
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  printf %s \"$TOKEN\" | seaworthy login -u ci --password-stdin registry.example")]
+pub(crate) struct Login {
+    /// The registry's host, with a port where it has one
+    pub(crate) registry: String,
+    /// User name
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) username: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// Store without asking the registry
+    #[arg(long)]
+    pub(crate) no_check: bool,
+}
+
+/// Forget the credentials for a registry
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  seaworthy logout registry.example")]
+pub(crate) struct Logout {
+    /// The registry's host, with a port where it has one
+    pub(crate) registry: String,
+}
+
+/// Work on policy files
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    Check(PolicyCheck),
+}
+
+/// Check that policies can mean what they say
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  seaworthy policy check policy.yaml")]
+pub(crate) struct PolicyCheck {
+    /// The policy files
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Print shell completions
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  seaworthy completion bash > /etc/bash_completion.d/seaworthy")]
+pub(crate) struct Completion {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write man pages
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy man | man -l -
+  seaworthy man --dir /usr/local/share/man/man1")]
+pub(crate) struct Man {
+    /// Write a page for every command into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Write the Markdown reference of all commands to standard output
+    #[arg(long, hide = true)]
+    pub(crate) markdown: bool,
+}
+
+/// Who signs, and how the signature is stored.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Signing options")]
+pub(crate) struct Signing {
+    /// Private key, PEM (cosign's, PKCS#8 or SEC1)
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_KEY")]
+    pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) password: Password,
+    /// How signatures and attestations are stored: Sigstore bundles, cosign's tags of old, or both
+    #[arg(long, value_enum, default_value = "bundle", value_name = "FORM")]
+    pub(crate) signature_format: SignatureForm,
+    /// Signed annotation of the image; several at once
+    #[arg(long, short = 'a', value_name = "KEY=VALUE")]
+    pub(crate) annotations: Vec<String>,
+    /// The name written into legacy signatures, instead of the repository's
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sign_container_identity: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignatureForm {
+    Bundle,
+    Legacy,
+    Both,
+}
+
+/// Where a key's password comes from: this file, SEAWORTHY_PASSWORD, COSIGN_PASSWORD, or the terminal.
+#[derive(Debug, Args)]
+pub(crate) struct Password {
+    /// Read the key's password from this file (else SEAWORTHY_PASSWORD, COSIGN_PASSWORD, or the terminal)
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// Which platforms of an index.
+#[derive(Debug, Args)]
+pub(crate) struct Platforms {
+    /// This platform of an index; several at once. All without it
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    pub(crate) platform: Vec<String>,
+}

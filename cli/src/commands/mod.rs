@@ -1,0 +1,42 @@
+//! The verbs, one file each. A command gets its flags and a printer, and ends in an exit code or a failure;
+//! it prints its result itself and never its failure.
+
+mod attest;
+mod completion;
+mod inspect;
+mod keygen;
+mod login;
+mod man;
+mod policy;
+mod release;
+mod sbom;
+mod sign;
+mod tree;
+mod verdict;
+mod verify;
+
+use crate::args::{Cli, Command, Policy};
+use crate::exit::Outcome;
+use crate::printer::Printer;
+
+/// Runs the command that was asked for.
+pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
+    let options = crate::context::open_options(&cli.global)?;
+    match &cli.command {
+        Command::Release(args) => release::run(args, &options, printer).await,
+        Command::Sbom(args) => sbom::run(args, &options, printer).await,
+        Command::Sign(args) => sign::run(args, &options, printer).await,
+        Command::Attest(args) => attest::run(args, &options, printer).await,
+        Command::Verify(args) => verify::run(args, &options, printer).await,
+        Command::Tree(args) => tree::run(args, &options, printer).await,
+        Command::Inspect(args) => inspect::run(args, &options, printer).await,
+        Command::Keygen(args) => keygen::generate(args, printer),
+        Command::ImportKeyPair(args) => keygen::import(args, printer),
+        Command::PublicKey(args) => keygen::public(args, printer),
+        Command::Login(args) => login::login(args, &options, printer).await,
+        Command::Logout(args) => login::logout(args, printer),
+        Command::Policy(Policy::Check(args)) => policy::check(args, printer),
+        Command::Completion(args) => completion::run(args, printer),
+        Command::Man(args) => man::run(args, printer),
+    }
+}

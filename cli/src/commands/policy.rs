@@ -1,0 +1,90 @@
+//! `policy check`: can each policy mean what it says?
+
+use crate::args::PolicyCheck;
+use crate::context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::printer::{BAD, GOOD, Printer, paint, plain};
+use seaworthy_verifier::{Mode, Policy, PolicyError, Problem};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Loads the policies of all `files`.
+pub(crate) fn load(files: &[PathBuf]) -> Outcome<Vec<Policy>> {
+    let mut policies = Vec::new();
+    for file in files {
+        policies.extend(Policy::load(file, context::now()).map_err(|e| failure(&e))?);
+    }
+    Ok(policies)
+}
+
+/// A policy that cannot be used is broken input: no retry makes it mean something.
+pub(crate) fn failure(error: &PolicyError) -> Failure {
+    Failure::broken(format!("cannot use the policy {error}"))
+        .hint("`seaworthy policy check` lists everything that is wrong with it")
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked {
+    file: String,
+    good: bool,
+    policies: Vec<Named>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Problem>,
+}
+
+#[derive(Serialize)]
+struct Named {
+    name: String,
+    mode: Mode,
+}
+
+pub(crate) fn check(args: &PolicyCheck, printer: &Printer) -> Outcome {
+    let mut checked: Vec<Checked> = Vec::new();
+    let mut all: Vec<Policy> = Vec::new();
+    for file in &args.files {
+        let name = file.display().to_string();
+        checked.push(match Policy::load(file, context::now()) {
+            Ok(policies) => {
+                let named = policies.iter().map(|p| Named { name: p.name().to_owned(), mode: p.mode() });
+                let entry = Checked { file: name, good: true, policies: named.collect(), problems: vec![] };
+                all.extend(policies);
+                entry
+            }
+            Err(error) => Checked { file: name, good: false, policies: vec![], problems: error.problems },
+        });
+    }
+    // Two files may each be good and still not go together.
+    let context = seaworthy_verifier::Context { now: context::now(), platforms: Default::default() };
+    if let Err(error) = seaworthy_verifier::Verifier::new(all, context) {
+        checked.push(Checked { file: error.origin, good: false, policies: vec![], problems: error.problems });
+    }
+    let good = checked.iter().all(|c| c.good);
+    printer.result(&checked, || checked.iter().map(human).collect());
+    Ok(if good { Exit::Yes } else { Exit::No })
+}
+
+fn human(checked: &Checked) -> String {
+    let mut out = String::new();
+    for policy in &checked.policies {
+        let mode = serde_json::to_value(policy.mode).ok().and_then(|m| m.as_str().map(str::to_owned));
+        out.push_str(&format!(
+            "{}  {}: policy {} ({})\n",
+            paint(GOOD, "good"),
+            checked.file,
+            plain(&policy.name),
+            mode.unwrap_or_default()
+        ));
+    }
+    for problem in &checked.problems {
+        let at = match (problem.line, problem.column) {
+            (Some(line), Some(column)) => format!(":{line}:{column}"),
+            _ => String::new(),
+        };
+        out.push_str(&format!("{}   {}{at}: {}\n", paint(BAD, "bad"), checked.file, plain(&problem.message)));
+        if let Some(hint) = &problem.hint {
+            out.push_str(&format!("      hint: {}\n", plain(hint)));
+        }
+    }
+    out
+}

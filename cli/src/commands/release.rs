@@ -1,0 +1,241 @@
+//! `release`: the one step after a build.
+//!
+//! Prints its plan, then inventories, signs and attests every platform, pushes, reads everything back, and
+//! asks the judge. "released" is said only after the judge said yes. Every step looks first at what is there,
+//! so that the command can be run again after any failure and adds only what is missing.
+
+use super::sign::{Attached, sign_one};
+use super::verdict::{self, Detail};
+use crate::args::Release;
+use crate::context::{self, Opened, SigningContext, Target};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::printer::{BOLD, Printer, paint};
+use seaworthy_oci::{Location, OpenOptions, Reference, Source};
+use seaworthy_sbom::format::{Format, Layout};
+use seaworthy_sign::attach::Older;
+use seaworthy_sign::{Attested, Predicate, PredicateType};
+use seaworthy_verifier::{Platforms, Policy, Requirement, Verdict};
+use serde::Serialize;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    /// Where the image was released.
+    image: String,
+    digest: String,
+    plan: Plan,
+    /// What is attached now; empty for a dry run.
+    attached: Vec<Attached>,
+    /// The answer of the judge; none for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Plan {
+    from: String,
+    to: String,
+    copies: bool,
+    platforms: Vec<String>,
+    sbom_formats: Vec<&'static str>,
+    signature_format: &'static str,
+    /// `key` and its fingerprint.
+    signer: String,
+    /// The policy files; none means that the signing key is the policy.
+    policies: Vec<String>,
+    /// Public services that are told about this release.
+    public_services: Vec<String>,
+}
+
+impl Plan {
+    fn lines(&self) -> String {
+        let policy = match self.policies.as_slice() {
+            [] => "signed and inventoried by this key".to_owned(),
+            files => files.join(", "),
+        };
+        let rows = [
+            ("image", self.from.clone()),
+            ("to", if self.copies { self.to.clone() } else { "where it is".into() }),
+            ("platforms", self.platforms.join(", ")),
+            ("SBOM", self.sbom_formats.join(", ")),
+            ("signature", format!("{}, by {}", self.signature_format, self.signer)),
+            ("public services", "none".into()),
+            ("policy", policy),
+        ];
+        let body: String = rows.iter().map(|(k, v)| format!("  {k:<16} {v}\n")).collect();
+        format!("{}\n{}", paint(BOLD, "plan"), body.trim_end())
+    }
+}
+
+pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer) -> Outcome {
+    // Whatever can be wrong with the flags is found before anything is read or written.
+    let signing = context::signing(&args.signing)?;
+    let policies = policies(args, &signing)?;
+    let formats: Vec<Format> =
+        args.sbom_format.iter().map(|name| super::sbom::format(name)).collect::<Outcome<_>>()?;
+    let wanted = context::platforms(&args.platforms.platform)?;
+    let destination = destination(args)?;
+    context::must_be_writable(&destination.location)?;
+
+    let from = context::open(&args.image, options).await?;
+    let targets = context::targets(&from, &wanted).await?;
+    let copies = from.pinned.location() != &destination.location;
+    let plan = Plan {
+        from: from.pinned.to_string(),
+        to: destination.to_string(),
+        copies,
+        platforms: targets.iter().map(Target::label).collect(),
+        sbom_formats: formats.iter().map(|f| f.name()).collect(),
+        signature_format: match signing.formats {
+            seaworthy_sign::Formats::Bundle => "bundle",
+            seaworthy_sign::Formats::Legacy => "legacy",
+            seaworthy_sign::Formats::Both => "bundle and legacy",
+        },
+        signer: signing.public_key.id(),
+        policies: args.policy.iter().map(|p| p.display().to_string()).collect(),
+        public_services: Vec::new(),
+    };
+    printer.say(plan.lines());
+    let image = format!("{}@{}", destination.location, from.pinned.digest());
+    let digest = from.pinned.digest().to_string();
+    if args.dry_run {
+        let document = Document { image, digest, plan, attached: Vec::new(), verdict: None };
+        printer.result(&document, || "dry run: nothing was written\n".into());
+        return Ok(Exit::Yes);
+    }
+
+    let place = seaworthy_oci::open_sink(&destination.location, options).await?;
+    if copies {
+        printer.say("copying the image");
+        context::copy(&from, place.as_ref(), destination.tag.as_deref(), printer).await?;
+    }
+    // From here on the image is the one at the destination, under the digest that was resolved once.
+    let pinned = Reference { digest: None, ..destination.clone() };
+    let pinned = seaworthy_oci::Pinned::new(&pinned, from.raw.descriptor.clone());
+    let sink = Opened { place, pinned, raw: from.raw.clone(), manifest: from.manifest.clone() };
+
+    let mut attached = Vec::new();
+    for target in &targets {
+        let child = Target {
+            pinned: sink.pinned.sibling(target.pinned.descriptor().clone()),
+            image: target.image.clone(),
+            platform: target.platform.clone(),
+        };
+        attached.extend(certify(&sink, &child, &signing, &formats, printer).await?);
+    }
+    if sink.pinned.descriptor().is_index() {
+        for outcome in sign_one(sink.place.as_ref(), &sink.pinned, &signing, None).await? {
+            attached.push(Attached::new("signature", &sink.pinned, Some("index".into()), &outcome));
+        }
+    }
+
+    printer.say("reading everything back");
+    let verdict = read_back(&sink.pinned, &destination, policies, &wanted, options).await?;
+    let exit = super::verify::exit(&verdict);
+    let document = Document { image, digest, plan, attached, verdict: Some(verdict) };
+    printer.result(&document, || {
+        let lines: String = document.attached.iter().map(Attached::line).collect();
+        let verdict = document.verdict.as_ref().map(|v| verdict::human(v, Detail::Short)).unwrap_or_default();
+        lines + &verdict
+    });
+    match exit {
+        Exit::Yes => printer.say(format!("released {}", document.image)),
+        _ => printer.say("not released: the policy does not allow what is there"),
+    }
+    Ok(exit)
+}
+
+/// Where the image is released: `--to`, with the image's own tag where it names none, or where it is.
+fn destination(args: &Release) -> Outcome<Reference> {
+    let from = context::reference(&args.image)?;
+    let Some(to) = &args.to else { return Ok(from) };
+    let mut to = context::reference(to)?;
+    if to.digest.is_some() {
+        return Err(Failure::usage("--to takes a tag, not a digest: the digest is that of the image"));
+    }
+    if matches!(to.location, Location::Layout(_)) && to.tag.is_none() {
+        to.tag = from.tag;
+    }
+    Ok(to)
+}
+
+/// The policies of `--policy`, or the one that the key itself makes: signed and inventoried by it.
+fn policies(args: &Release, signing: &SigningContext) -> Outcome<Vec<Policy>> {
+    if !args.policy.is_empty() {
+        return super::policy::load(&args.policy);
+    }
+    let requirements = [Requirement::Signature, Requirement::Sbom];
+    Ok(vec![
+        Policy::require(vec![context::own_authority(signing)], &requirements)
+            .map_err(|e| super::policy::failure(&e))?,
+    ])
+}
+
+/// Inventories, attests and signs one platform's image.
+async fn certify(
+    sink: &Opened<dyn seaworthy_oci::Sink>,
+    target: &Target,
+    signing: &SigningContext,
+    formats: &[Format],
+    printer: &Printer,
+) -> Outcome<Vec<Attached>> {
+    let label = target.label();
+    let place: &dyn Source = sink.place.as_ref();
+    let mut inventory = super::sbom::inventory(place, target, printer).await?;
+    if inventory.subject.platform.is_none() {
+        inventory.subject.platform = target.platform.as_ref().map(ToString::to_string);
+    }
+    for gap in &inventory.gaps {
+        printer.warn(format!("not read: {}: {}", gap.path, gap.reason));
+    }
+    printer.say(format!("inventoried {label}: {} packages", inventory.packages.len()));
+    let name = target.pinned.location().repository().map(ToString::to_string);
+    let mut attached = Vec::new();
+    for format in formats {
+        let predicate_type = match format {
+            Format::CycloneDxJson => PredicateType::CycloneDx,
+            _ => PredicateType::Spdx,
+        };
+        let predicate = Predicate::parse(super::sbom::document(&inventory, *format, Layout::Compact)?)?;
+        let request = Attested {
+            subject: &target.pinned,
+            subject_name: name.as_deref(),
+            predicate_type: &predicate_type,
+            predicate: &predicate,
+            formats: signing.formats,
+            created: signing.created,
+            older: Older::Keep,
+        };
+        let outcomes = seaworthy_sign::attest_image(sink.place.as_ref(), &signing.signer, &request).await?;
+        let what = if predicate_type == PredicateType::Spdx { "spdx" } else { "cyclonedx" };
+        for outcome in outcomes {
+            attached.push(Attached::new(what, &target.pinned, Some(label.clone()), &outcome));
+        }
+    }
+    for outcome in sign_one(sink.place.as_ref(), &target.pinned, signing, None).await? {
+        attached.push(Attached::new("signature", &target.pinned, Some(label.clone()), &outcome));
+    }
+    Ok(attached)
+}
+
+/// Opens the destination anew, as a stranger would, and judges what is found there.
+async fn read_back(
+    pinned: &seaworthy_oci::Pinned,
+    destination: &Reference,
+    policies: Vec<Policy>,
+    wanted: &[seaworthy_oci::Platform],
+    options: &OpenOptions,
+) -> Outcome<Verdict> {
+    let by_digest = Reference {
+        digest: Some(pinned.digest().clone()),
+        tag: destination.tag.clone(),
+        ..destination.clone()
+    };
+    let place = seaworthy_oci::open(&destination.location, options).await?;
+    let (pinned, raw) = seaworthy_oci::resolve(place.as_ref(), &by_digest).await?;
+    let manifest = raw.parse()?;
+    let opened = Opened { place, pinned, raw, manifest };
+    let platforms = if wanted.is_empty() { Platforms::All } else { Platforms::Only(wanted.to_vec()) };
+    super::verify::judge(&opened, policies, platforms).await
+}

@@ -1,0 +1,234 @@
+//! `sbom`: the inventory of an image, in several formats at once.
+
+use crate::args::Sbom;
+use crate::context::{self, Access, Target};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::printer::{self, Printer, plain};
+use seaworthy_catalog::{Options, Progress};
+use seaworthy_oci::{Digest, Location, OpenOptions, Source};
+use seaworthy_sbom::format::{Format, Layout, WriteOptions};
+use seaworthy_sbom::inventory::Inventory;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+/// One of the forms that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// For people.
+    Table,
+    /// The inventory model itself.
+    Json,
+    /// A standard document.
+    Document(Format),
+}
+
+/// Where one form goes.
+#[derive(Debug)]
+struct Output {
+    form: Form,
+    /// `None`: standard output.
+    file: Option<String>,
+}
+
+/// Draws the layers of one image as they are read.
+struct LayerBar {
+    bar: indicatif::ProgressBar,
+    read: Mutex<Vec<u64>>,
+}
+
+impl Progress for LayerBar {
+    fn layer_bytes(&self, index: usize, read: u64) {
+        let mut all = self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(slot) = all.get_mut(index) {
+            *slot = read;
+        }
+        self.bar.set_position(all.iter().sum());
+    }
+}
+
+/// Inventories one image. The name inside is the repository, or the name of the file or directory: paths of
+/// this machine do not belong into a document that travels.
+pub(crate) async fn inventory(place: &dyn Source, target: &Target, printer: &Printer) -> Outcome<Inventory> {
+    let options = Options { created: context::source_date_epoch()?, ..Options::default() };
+    let total = target.image.layers.iter().map(|l| l.size).sum();
+    let progress = LayerBar {
+        bar: printer.bar(&format!("inventory {}", target.label()), total),
+        read: Mutex::new(vec![0; target.image.layers.len()]),
+    };
+    let mut inventory =
+        seaworthy_catalog::inventory(place, &target.pinned, &target.image, &options, &progress).await?;
+    progress.bar.finish_and_clear();
+    inventory.subject.name = match target.pinned.location() {
+        Location::Registry(repository) => repository.to_string(),
+        _ => super::sign::legacy_identity(&target.pinned).unwrap_or_else(|| "image".into()),
+    };
+    Ok(inventory)
+}
+
+/// The document's bytes.
+pub(crate) fn document(inventory: &Inventory, format: Format, layout: Layout) -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    seaworthy_sbom::format::write(format, inventory, &WriteOptions::new(layout), &mut bytes)?;
+    Ok(bytes)
+}
+
+/// A document format by name.
+pub(crate) fn format(name: &str) -> Outcome<Format> {
+    Format::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = Format::ALL.iter().map(|f| f.name()).collect();
+        Failure::usage(format!("'{}' is no SBOM format that is written here", plain(name)))
+            .hint(format!("write {}", known.join(" or ")))
+    })
+}
+
+fn outputs(args: &Sbom, printer: &Printer) -> Outcome<Vec<Output>> {
+    let mut outputs = Vec::new();
+    for text in &args.formats {
+        let (name, file) = match text.split_once('=') {
+            Some((name, file)) if !file.is_empty() => (name, Some(file.to_owned())),
+            Some((name, _)) => return Err(Failure::usage(format!("no file name after '{name}='"))),
+            None => (text.as_str(), None),
+        };
+        let form = match name {
+            "table" => Form::Table,
+            "json" => Form::Json,
+            other => Form::Document(format(other)?),
+        };
+        outputs.push(Output { form, file });
+    }
+    if outputs.is_empty() {
+        let form = if printer.is_json() { Form::Json } else { Form::Table };
+        outputs.push(Output { form, file: None });
+    }
+    if outputs.iter().filter(|o| o.file.is_none()).count() > 1 {
+        return Err(Failure::usage("only one format can go to standard output")
+            .hint("write the others to files: -o spdx-json=app.spdx.json"));
+    }
+    Ok(outputs)
+}
+
+pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -> Outcome {
+    let outputs = outputs(args, printer)?;
+    let wanted = context::platforms(&args.platforms.platform)?;
+    let opened = context::open(&args.image, options).await?;
+    let targets = context::targets(&opened, &wanted).await?;
+    let many = targets.len() > 1;
+    for output in &outputs {
+        let names_platform = output.file.as_ref().is_some_and(|f| f.contains("{platform}"));
+        if many && !names_platform && (output.file.is_some() || matches!(output.form, Form::Document(_))) {
+            let platforms: Vec<String> = targets.iter().map(Target::label).collect();
+            return Err(Failure::usage(format!(
+                "{} has {} platforms ({}), and a document holds one",
+                opened.pinned,
+                targets.len(),
+                platforms.join(", ")
+            ))
+            .hint("choose with --platform, or write to a file with {platform} in its name"));
+        }
+    }
+    let mut gaps = 0;
+    let mut all: Vec<Inventory> = Vec::new();
+    for target in &targets {
+        let mut inventory = inventory(opened.place.as_ref(), target, printer).await?;
+        if inventory.subject.platform.is_none() {
+            inventory.subject.platform = target.platform.as_ref().map(ToString::to_string);
+        }
+        for gap in &inventory.gaps {
+            printer.warn(format!("not read: {}: {}", plain(&gap.path), plain(&gap.reason)));
+        }
+        gaps += inventory.gaps.len();
+        for output in &outputs {
+            write(output, &inventory, target, many, printer)?;
+        }
+        if outputs.iter().any(|o| o.file.is_none() && o.form == Form::Json) {
+            all.push(inventory);
+        }
+    }
+    match all.as_slice() {
+        [] => {}
+        [one] => printer.data(&json(one)?),
+        many => printer.data(&json(&many)?),
+    }
+    Ok(if args.strict && gaps > 0 { Exit::No } else { Exit::Yes })
+}
+
+fn json(value: &impl serde::Serialize) -> Outcome<String> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Failure::local(format!("cannot write the inventory: {e}")))?;
+    Ok(text + "\n")
+}
+
+fn write(
+    output: &Output,
+    inventory: &Inventory,
+    target: &Target,
+    many: bool,
+    printer: &Printer,
+) -> Outcome<()> {
+    let bytes = match (output.form, &output.file) {
+        // All platforms make one JSON document; it is printed when they are all there.
+        (Form::Json, None) => return Ok(()),
+        (Form::Json, Some(_)) => json(inventory)?.into_bytes(),
+        (Form::Table, _) => {
+            let head = if many { format!("{}\n", target.label()) } else { String::new() };
+            (head + &table(inventory)).into_bytes()
+        }
+        (Form::Document(format), _) => document(inventory, format, Layout::Pretty)?,
+    };
+    match &output.file {
+        None => {
+            printer.data(&String::from_utf8_lossy(&bytes));
+            Ok(())
+        }
+        Some(name) => {
+            let name = name.replace("{platform}", &target.label().replace('/', "-"));
+            let path = PathBuf::from(&name);
+            let bytes = if output.form == Form::Table {
+                anstream::adapter::strip_bytes(&bytes).into_vec()
+            } else {
+                bytes
+            };
+            context::write_file(&path, &bytes, Access::Public)?;
+            printer.say(format!("wrote {name} ({} packages)", inventory.packages.len()));
+            Ok(())
+        }
+    }
+}
+
+/// The packages for people.
+pub(crate) fn table(inventory: &Inventory) -> String {
+    let layer_of = |digest: &Option<String>| -> String {
+        let Some(digest) = digest else { return "-".into() };
+        let index = inventory.layers.iter().position(|l| l.digest == *digest);
+        index.map_or_else(
+            || digest.parse::<Digest>().map_or("-".into(), |d| d.short().to_owned()),
+            |i| (i + 1).to_string(),
+        )
+    };
+    let rows: Vec<Vec<String>> = inventory
+        .packages
+        .iter()
+        .map(|p| {
+            vec![
+                plain(&p.name),
+                plain(p.version.as_deref().unwrap_or("-")),
+                super::inspect::ecosystem_name(p.ecosystem),
+                layer_of(&p.layer),
+                plain(super::inspect::license_of(p).unwrap_or("-")),
+            ]
+        })
+        .collect();
+    let mut out = printer::table(&["NAME", "VERSION", "TYPE", "LAYER", "LICENSE"], &rows);
+    let os = inventory
+        .os
+        .as_ref()
+        .and_then(|os| os.pretty_name.clone())
+        .unwrap_or_else(|| "no known system".into());
+    out.push_str(&format!(
+        "{} packages in {} layers, {}\n",
+        inventory.packages.len(),
+        inventory.layers.len(),
+        plain(&os)
+    ));
+    out
+}

@@ -1,0 +1,169 @@
+//! `verify`: the judge, asked from the command line.
+
+use super::verdict::{self, Detail};
+use crate::args::Verify;
+use crate::context::{self, Opened};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::printer::Printer;
+use async_trait::async_trait;
+use seaworthy_oci::manifest::media_type;
+use seaworthy_oci::{
+    BlobReader, Descriptor, Digest, Location, OpenOptions, RawManifest, Referrers, Selector, Source,
+};
+use seaworthy_verifier::{
+    Authority, Context, Identity, ImageName, Platforms, Policy, PredicateType, Requirement, Trust, Verdict,
+    Verifier,
+};
+use std::io::Cursor;
+use std::path::PathBuf;
+
+pub(crate) async fn run(args: &Verify, options: &OpenOptions, printer: &Printer) -> Outcome {
+    // Everything that can be wrong with the question is found before anybody is asked.
+    let policies = policies(args)?;
+    let platforms = match context::platforms(&args.platform)? {
+        none if none.is_empty() => Platforms::All,
+        some => Platforms::Only(some),
+    };
+    let opened = context::open(&args.image, options).await?;
+    let opened = with_bundles(opened, &args.bundle)?;
+    let verdict = judge(&opened, policies, platforms).await?;
+    let detail = if args.explain { Detail::Full } else { Detail::Short };
+    printer.result(&verdict, || verdict::human(&verdict, detail));
+    Ok(exit(&verdict))
+}
+
+/// The exit code for a verdict.
+pub(crate) fn exit(verdict: &Verdict) -> Exit {
+    match verdict.decision {
+        seaworthy_verifier::Decision::Allow => Exit::Yes,
+        seaworthy_verifier::Decision::Deny => Exit::No,
+    }
+}
+
+/// Judges what was opened, by the name of the place it was opened at.
+pub(crate) async fn judge(
+    opened: &Opened<dyn Source>,
+    policies: Vec<Policy>,
+    platforms: Platforms,
+) -> Outcome<Verdict> {
+    let context = Context { now: context::now(), platforms };
+    let verifier = Verifier::new(policies, context).map_err(|e| super::policy::failure(&e))?;
+    let name = ImageName::of(opened.pinned.location());
+    verifier
+        .judge_manifest(opened.place.as_ref(), &opened.pinned, opened.raw.clone(), &name)
+        .await
+        .map_err(Failure::from)
+}
+
+/// The policies of the files, or the one that the flags say.
+fn policies(args: &Verify) -> Outcome<Vec<Policy>> {
+    if !args.policy.is_empty() {
+        if args.trusted_root.is_some() {
+            return Err(Failure::usage("--trusted-root has no effect beside --policy")
+                .hint("name the trusted root in the policy: keyless.trustedRoot"));
+        }
+        return super::policy::load(&args.policy);
+    }
+    let mut authorities = context::key_authorities(&args.key)?;
+    match (&args.certificate_identity, &args.certificate_oidc_issuer, &args.trusted_root) {
+        (Some(identity), Some(issuer), Some(root)) => {
+            let trust = Trust::load(root).map_err(|why| Failure::new(Exit::Local, why))?;
+            let identity = Identity { issuer: issuer.clone(), identity: identity.clone() };
+            authorities.push(Authority::keyless("identity", identity, trust));
+        }
+        (Some(_), Some(_), None) => {
+            return Err(Failure::new(Exit::Local, "no trust root for certificates")
+                .hint("give --trusted-root FILE; an embedded public root is not there yet"));
+        }
+        (None, _, Some(_)) => {
+            return Err(Failure::usage("--trusted-root has no effect without --certificate-identity"));
+        }
+        _ => {}
+    }
+    if authorities.is_empty() {
+        return Err(Failure::usage("nobody is trusted: there is nothing to verify against").hint(
+            "give --policy FILE, --key FILE, or --certificate-identity with --certificate-oidc-issuer",
+        ));
+    }
+    let mut requirements = vec![Requirement::Signature];
+    for name in &args.types {
+        requirements.push(Requirement::Attestation(PredicateType::from_name(name).map_err(Failure::usage)?));
+    }
+    Ok(vec![Policy::require(authorities, &requirements).map_err(|e| super::policy::failure(&e))?])
+}
+
+/// A place with bundles from files laid over it: the judge meets them as if they were attached, and checks
+/// them like everything else.
+struct Overlay {
+    inner: Box<dyn Source>,
+    subject: Digest,
+    manifests: Vec<RawManifest>,
+    entries: Vec<Descriptor>,
+    bundles: Vec<(Descriptor, Vec<u8>)>,
+}
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+fn with_bundles(opened: Opened<dyn Source>, files: &[PathBuf]) -> Outcome<Opened<dyn Source>> {
+    if files.is_empty() {
+        return Ok(opened);
+    }
+    let Opened { place, pinned, raw, manifest } = opened;
+    let mut overlay = Overlay {
+        inner: place,
+        subject: pinned.digest().clone(),
+        manifests: Vec::new(),
+        entries: Vec::new(),
+        bundles: Vec::new(),
+    };
+    for file in files {
+        let bytes = context::read_input(file, "bundle")?;
+        let layer = Descriptor::of(BUNDLE, &bytes);
+        let document = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": media_type::MANIFEST,
+            "artifactType": BUNDLE,
+            "config": Descriptor::of(media_type::EMPTY, b"{}"),
+            "layers": [&layer],
+            "subject": pinned.descriptor().bare(),
+        });
+        let made = RawManifest::new(document.to_string().into_bytes(), None, file.display())?;
+        let mut entry = made.descriptor.clone();
+        entry.artifact_type = Some(BUNDLE.into());
+        overlay.entries.push(entry);
+        overlay.manifests.push(made);
+        overlay.bundles.push((layer, bytes));
+    }
+    Ok(Opened { place: Box::new(overlay), pinned, raw, manifest })
+}
+
+#[async_trait]
+impl Source for Overlay {
+    fn location(&self) -> &Location {
+        self.inner.location()
+    }
+
+    async fn manifest(&self, selector: Selector<'_>) -> seaworthy_oci::Result<Option<RawManifest>> {
+        if let Selector::Digest(digest) = selector
+            && let Some(made) = self.manifests.iter().find(|m| m.descriptor.digest == *digest)
+        {
+            return Ok(Some(made.clone()));
+        }
+        self.inner.manifest(selector).await
+    }
+
+    async fn blob(&self, descriptor: &Descriptor) -> seaworthy_oci::Result<BlobReader> {
+        match self.bundles.iter().find(|(d, _)| d.digest == descriptor.digest) {
+            Some((_, bytes)) => Ok(Box::new(Cursor::new(bytes.clone()))),
+            None => self.inner.blob(descriptor).await,
+        }
+    }
+
+    async fn referrers(&self, subject: &Digest) -> seaworthy_oci::Result<Referrers> {
+        let mut referrers = self.inner.referrers(subject).await?;
+        if *subject == self.subject {
+            referrers.descriptors.extend(self.entries.iter().cloned());
+        }
+        Ok(referrers)
+    }
+}

@@ -1,0 +1,63 @@
+//! The guides, word for word: every `sh` block of a page runs, in order, in one shell.
+//!
+//! A block with `exit=N` behind `sh` must end with that code; all others with 0. `$REGISTRY` is a registry on
+//! loopback.
+
+use super::world::{World, root};
+use seaworthy_tests::registry::Lab;
+
+fn script(page: &str) -> String {
+    let text = std::fs::read_to_string(root().join("docs/guide").join(page)).unwrap();
+    let mut script = String::from("set -eu\n");
+    let mut lines = text.lines().enumerate();
+    let mut blocks = 0;
+    while let Some((number, line)) = lines.next() {
+        let Some(info) = line.strip_prefix("```sh") else { continue };
+        let expected: i32 = info.trim().strip_prefix("exit=").map_or(0, |n| n.parse().unwrap());
+        let body: Vec<&str> = lines.by_ref().map(|(_, l)| l).take_while(|l| *l != "```").collect();
+        script.push_str(&format!("echo '[{page}:{}]' >&2\n", number + 1));
+        if expected == 0 {
+            script.push_str(&format!("{}\n", body.join("\n")));
+        } else {
+            script.push_str(&format!(
+                "code=0\n{{ {}\n}} || code=$?\n[ $code = {expected} ] || {{ echo \"exit $code instead of {expected}\" >&2; exit 99; }}\n",
+                body.join("\n")
+            ));
+        }
+        blocks += 1;
+    }
+    assert!(blocks > 0, "{page} has no command");
+    script
+}
+
+fn follow(page: &str) {
+    let lab = Lab::start();
+    let mut world = World::new();
+    world.env("REGISTRY", &lab.host());
+    world.shell(&script(page)).expect(0);
+}
+
+#[test]
+fn pipeline() {
+    follow("pipeline.md");
+}
+
+#[test]
+fn deployment() {
+    follow("deployment.md");
+}
+
+#[test]
+fn sboms() {
+    follow("sboms.md");
+}
+
+#[test]
+fn every_page_is_followed() {
+    let mut pages: Vec<String> = std::fs::read_dir(root().join("docs/guide"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    assert_eq!(pages, ["deployment.md", "pipeline.md", "sboms.md"]);
+}

@@ -1,0 +1,13 @@
+//! The program as a user meets it: whole commands, their output, their exit codes.
+//!
+//! Snapshots hold both streams and the exit code of each command. Times come from `SOURCE_DATE_EPOCH` and keys
+//! from testdata/, so that signatures, and with them every digest, are the same in every run. To accept a
+//! change of output on purpose: `INSTA_UPDATE=always cargo test -p seaworthy`, and read the diff.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
+
+mod denials;
+mod documents;
+mod guide;
+mod outcomes;
+mod snapshots;
+mod world;

@@ -1,0 +1,250 @@
+//! Every command once, as it looks.
+
+use super::world::{World, root};
+use seaworthy_tests::registry::Lab;
+
+/// Digests of manifests hold the version of the program; it is not what these snapshots are about.
+fn shown(text: &str) -> String {
+    text.replace(concat!("seaworthy ", env!("CARGO_PKG_VERSION")), "seaworthy [version]")
+}
+
+macro_rules! snapshot {
+    ($name:literal, $ran:expr) => {
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!($name, shown(&$ran.transcript()));
+        });
+    };
+}
+
+#[test]
+fn release() {
+    let world = World::new();
+    let command = "release oci:testdata/images/harbor --to oci:out --key testdata/keys/demo.key \
+                   --policy testdata/policies/demo.yaml";
+    snapshot!("release", world.run(command));
+    // Again: nothing is added.
+    snapshot!("release-again", world.run(command));
+    snapshot!("release-dry-run", world.run(&format!("{command} --dry-run")));
+    snapshot!("release-json", world.run(&format!("{command} --output json -q")));
+}
+
+#[test]
+fn release_of_an_index() {
+    let world = World::new();
+    snapshot!(
+        "release-index",
+        world.run(
+            "release oci:testdata/images/fleet --to oci:out --key testdata/keys/demo.key \
+             --sbom-format spdx-json,cyclonedx-json --signature-format both"
+        )
+    );
+    snapshot!("tree-index", world.run("tree --key testdata/keys/demo.pub oci:out"));
+}
+
+#[test]
+fn release_to_a_registry() {
+    for api in
+        [seaworthy_tests::registry::ReferrersApi::Absent, seaworthy_tests::registry::ReferrersApi::Paged(50)]
+    {
+        let lab = Lab::builder().referrers(api).start();
+        let mut world = World::new();
+        world.scrub(&lab.host(), "[registry]");
+        let image = lab.reference("team/harbor:1.0");
+        let release = format!("release oci:testdata/images/harbor --to {image} --key testdata/keys/demo.key");
+        snapshot!("release-registry", without_port(world.run(&release)));
+        let tree = world.run(&format!("tree --key testdata/keys/demo.pub {image}"));
+        snapshot!("tree-registry", without_port(tree));
+        snapshot!("verify-registry", world.run(&format!("verify --key testdata/keys/demo.pub {image}")));
+    }
+}
+
+/// The SBOM names the registry, whose port differs from run to run, and with it the size and digest of what
+/// is attached: only the lines about the image keep theirs.
+fn without_port(mut ran: super::world::Ran) -> super::world::Ran {
+    let image = "sha256:696dd6c7";
+    let mask = |word: &str| match word {
+        digest if digest.starts_with("sha256:") && !digest.starts_with(image) => "[digest]".to_owned(),
+        number if number.bytes().all(|b| b.is_ascii_digit()) && number.len() > 2 => "[size]".to_owned(),
+        other => other.to_owned(),
+    };
+    let line = |line: &str| line.split(' ').map(mask).collect::<Vec<_>>().join(" ");
+    ran.stdout = ran.stdout.lines().map(line).collect::<Vec<_>>().join("\n");
+    ran
+}
+
+#[test]
+fn sbom() {
+    let world = World::new();
+    snapshot!("sbom", world.run("sbom oci:testdata/images/harbor"));
+    snapshot!("sbom-index", world.run("sbom oci:testdata/images/fleet"));
+    snapshot!("sbom-spdx", world.run("sbom oci:testdata/images/fleet --platform linux/arm64 -o spdx-json"));
+    snapshot!(
+        "sbom-cyclonedx",
+        world.run("sbom oci:testdata/images/fleet --platform linux/arm64 -o cyclonedx-json")
+    );
+    snapshot!("sbom-two-documents", world.run("sbom oci:testdata/images/fleet -o spdx-json"));
+    snapshot!("sbom-unknown-format", world.run("sbom oci:testdata/images/harbor -o pdf"));
+}
+
+#[test]
+fn sign_and_attest() {
+    let world = World::new();
+    world.image("fleet", "fleet");
+    snapshot!("sign", world.run("sign --recursive -a build=7 --key testdata/keys/demo.key oci:fleet"));
+    snapshot!("sign-again", world.run("sign --recursive -a build=7 --key testdata/keys/demo.key oci:fleet"));
+    world.run("sbom oci:fleet -o spdx-json={platform}.json -q").expect(0);
+    let attest = "attest --key testdata/keys/demo.key --type spdx --predicate linux-amd64.json oci:fleet";
+    snapshot!("attest", world.run(&format!("{attest} --platform linux/amd64")));
+    snapshot!("attest-other-digest", world.run(&format!("{attest} --platform linux/arm64")));
+    snapshot!("sign-no-key", world.run("sign oci:fleet"));
+    snapshot!("sign-archive", world.run("sign --key testdata/keys/demo.key docker-archive:x.tar"));
+}
+
+#[test]
+fn verify() {
+    let world = World::new();
+    world.released("harbor", "harbor");
+    snapshot!("verify", world.run("verify --policy testdata/policies/demo.yaml oci:harbor"));
+    snapshot!(
+        "verify-explain",
+        world.run("verify --explain --policy testdata/policies/demo.yaml oci:harbor")
+    );
+    snapshot!(
+        "verify-json",
+        world.run("verify --output json --policy testdata/policies/demo.yaml oci:harbor")
+    );
+    snapshot!("verify-other-key", world.run("verify --key testdata/keys/other.pub oci:harbor"));
+    snapshot!("verify-nobody", world.run("verify oci:harbor"));
+    snapshot!(
+        "verify-offline-registry",
+        world.run("verify --offline --key testdata/keys/demo.pub example.com/a")
+    );
+}
+
+#[test]
+fn tree() {
+    let world = World::new();
+    world.released("harbor", "harbor");
+    snapshot!("tree", world.run("tree oci:harbor"));
+    snapshot!("tree-json", world.run("tree --output json --key testdata/keys/demo.pub oci:harbor"));
+    snapshot!("tree-nothing", world.run("tree oci:testdata/images/harbor"));
+}
+
+#[test]
+fn inspect() {
+    let world = World::new();
+    world.released("harbor", "harbor");
+    snapshot!("inspect", world.run("inspect --key testdata/keys/demo.pub oci:harbor"));
+    snapshot!("inspect-packages", world.run("inspect --scan --name 'lib*' oci:harbor"));
+    snapshot!("inspect-licenses", world.run("inspect --licenses --scan oci:harbor --output json"));
+    snapshot!("inspect-nothing", world.run("inspect oci:testdata/images/harbor"));
+}
+
+#[test]
+fn keys() {
+    let mut world = World::new();
+    snapshot!("keygen-no-password", world.run("keygen"));
+    snapshot!("public-key", world.run("public-key --key testdata/keys/demo.key"));
+    world.env("COSIGN_PASSWORD", "secret");
+    // A new key differs in every run: what is asserted is that it works, and that it is not overwritten.
+    let made = world.run("keygen --type ed25519 --output json").expect(0).json();
+    assert_eq!(made["algorithm"], "ed25519");
+    snapshot!("keygen-overwrite", world.run("keygen"));
+    snapshot!("key-wrong-password", world.run("public-key --key testdata/keys/demo.key"));
+    world.run("public-key --key seaworthy.key").expect(0).says("BEGIN PUBLIC KEY");
+}
+
+#[test]
+fn login() {
+    let mut world = World::new();
+    let lab = Lab::builder().auth(seaworthy_tests::registry::Auth::basic("ci", "secret")).start();
+    let host = lab.host();
+    world.scrub(&host, "[registry]");
+    let login = |password: &str| {
+        world.shell(&format!("printf %s {password} | seaworthy login -u ci --password-stdin {host}"))
+    };
+    snapshot!("login-wrong", login("wrong"));
+    snapshot!("login", login("secret"));
+    world
+        .run(&format!("release oci:testdata/images/harbor --to {host}/a/b:1 --key testdata/keys/demo.key"))
+        .expect(0);
+    snapshot!("logout", world.run(&format!("logout {host}")));
+    snapshot!("login-needed", world.run(&format!("tree {host}/a/b:1")));
+}
+
+#[test]
+fn policy_check() {
+    let world = World::new();
+    snapshot!("policy-check", world.run("policy check testdata/policies/demo.yaml"));
+    std::fs::write(world.path("bad.yaml"), "apiVersion: seaworthy.dev/v1alpha1\nkind: ImagePolicy\nmetadata:\n  name: bad\nspec:\n  images: []\n")
+        .unwrap();
+    snapshot!("policy-check-bad", world.run("policy check bad.yaml"));
+    snapshot!("policy-check-json", world.run("policy check bad.yaml --output json"));
+}
+
+#[test]
+fn references() {
+    let world = World::new();
+    snapshot!("reference-bad", world.run("tree 'Example.com/UPPER'"));
+    snapshot!("reference-missing-layout", world.run("tree oci:nowhere"));
+    snapshot!("reference-missing-tag", world.run("tree oci:testdata/images/harbor:9.9"));
+    snapshot!("reference-missing-json", world.run("tree oci:nowhere --output json"));
+}
+
+#[test]
+fn help() {
+    let world = World::new();
+    snapshot!("help", world.run("--help"));
+    snapshot!("completion", {
+        let mut ran = world.run("completion bash").expect(0);
+        ran.stdout = ran.stdout.lines().take(3).collect::<Vec<_>>().join("\n");
+        ran
+    });
+    snapshot!("man", {
+        let mut ran = world.run("man").expect(0);
+        ran.stdout = ran.stdout.lines().skip(2).take(8).collect::<Vec<_>>().join("\n");
+        ran
+    });
+}
+
+/// docs/reference/cli.md is what the program says about itself. `UPDATE_DOCS=1` writes it.
+#[test]
+fn the_reference_of_commands_is_true() {
+    let said = World::new().run("man --markdown").expect(0).stdout;
+    let path = root().join("docs/reference/cli.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &said).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&path).unwrap() == said,
+        "UPDATE_DOCS=1 cargo test -p seaworthy writes it anew"
+    );
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let world = World::new();
+    for command in [
+        "release",
+        "sbom",
+        "sign",
+        "attest",
+        "verify",
+        "tree",
+        "inspect",
+        "keygen",
+        "import-key-pair",
+        "public-key",
+        "login",
+        "logout",
+        "policy check",
+        "completion",
+        "man",
+    ] {
+        world
+            .run(&format!("{command} --help"))
+            .expect(0)
+            .says("Example")
+            .says(&format!("seaworthy {command}"));
+    }
+}

@@ -1,0 +1,195 @@
+//! A place to run commands in: a directory of its own, and nothing of the machine's configuration.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A directory with `testdata` in it, and the environment of a machine that nobody configured.
+pub struct World {
+    dir: tempfile::TempDir,
+    env: Vec<(String, String)>,
+    scrub: Vec<(String, String)>,
+}
+
+/// What a command did.
+pub struct Ran {
+    pub command: String,
+    pub stdout: String,
+    pub stderr: String,
+    pub code: i32,
+}
+
+impl Ran {
+    /// Both streams and the exit code, as a snapshot.
+    pub fn transcript(&self) -> String {
+        let mut out = format!("$ seaworthy {}\n", self.command);
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                let _ = write!(out, "--- {name}\n{}\n", text.trim_end());
+            }
+        }
+        let _ = writeln!(out, "--- exit {}", self.code);
+        out
+    }
+
+    /// The JSON document on standard output.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}\n{}", self.transcript()))
+    }
+
+    /// Fails the test where the exit code is another.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}", self.transcript());
+        self
+    }
+
+    /// Fails the test where neither stream says `text`.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(
+            self.stdout.contains(text) || self.stderr.contains(text),
+            "no '{text}' in\n{}",
+            self.transcript()
+        );
+        self
+    }
+
+    /// Fails the test where a stream says `text`.
+    #[track_caller]
+    pub fn never_says(self, text: &str) -> Self {
+        assert!(
+            !self.stdout.contains(text) && !self.stderr.contains(text),
+            "'{text}' in\n{}",
+            self.transcript()
+        );
+        self
+    }
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+impl World {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(root().join("testdata"), dir.path().join("testdata")).unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        let env = [
+            ("HOME", home.display().to_string()),
+            ("PATH", std::env::var("PATH").unwrap_or_default()),
+            ("SOURCE_DATE_EPOCH", "1700000000".to_owned()),
+        ];
+        let env = env.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        let scrub = vec![(dir.path().display().to_string(), "[dir]".to_owned())];
+        Self { dir, env, scrub }
+    }
+
+    /// Sets a variable for every command from here on.
+    pub fn env(&mut self, name: &str, value: &str) -> &mut Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Shows `shown` wherever a stream says `text`: ports and other things that differ from run to run.
+    pub fn scrub(&mut self, text: &str, shown: &str) -> &mut Self {
+        self.scrub.push((text.to_owned(), shown.to_owned()));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs `seaworthy` with these arguments, split at white space (`'…'` keeps some together).
+    pub fn run(&self, arguments: &str) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seaworthy"));
+        command.args(split(arguments));
+        self.finish(command, arguments)
+    }
+
+    /// Runs a shell script with `seaworthy` on its path.
+    pub fn shell(&self, script: &str) -> Ran {
+        let bin = Path::new(env!("CARGO_BIN_EXE_seaworthy")).parent().unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command.env("PATH", path);
+        self.finish(command, script)
+    }
+
+    fn finish(&self, mut command: Command, shown: &str) -> Ran {
+        let path = command.get_envs().find_map(|(k, v)| (k == "PATH").then(|| v.unwrap().to_owned()));
+        command.env_clear().envs(self.env.iter().map(|(k, v)| (k, v))).current_dir(self.dir.path());
+        if let Some(path) = path {
+            command.env("PATH", path);
+        }
+        command.stdin(std::process::Stdio::null());
+        let output = command.output().unwrap();
+        let clean = |bytes: &[u8]| {
+            let mut text = String::from_utf8_lossy(bytes).into_owned();
+            for (from, to) in &self.scrub {
+                text = text.replace(from, to);
+            }
+            text
+        };
+        Ran {
+            command: clean(shown.as_bytes()),
+            stdout: clean(&output.stdout),
+            stderr: clean(&output.stderr),
+            code: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// Copies an image of testdata/images to the layout `name`.
+    pub fn image(&self, image: &str, name: &str) {
+        copy_dir(&root().join("testdata/images").join(image), &self.path(name));
+    }
+
+    /// A layout `name` with the image released by the demo key.
+    pub fn released(&self, image: &str, name: &str) {
+        self.run(&format!(
+            "release oci:testdata/images/{image} --to oci:{name} --key testdata/keys/demo.key -q"
+        ))
+        .expect(0);
+    }
+}
+
+/// Copies a directory tree.
+pub fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn split(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            c if c.is_whitespace() && !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// Long enough for anything here on a busy machine; nothing waits for it when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
