@@ -339,3 +339,52 @@ async fn a_time_that_cannot_be_written_is_refused_before_signing() {
     assert!(matches!(error.kind, ErrorKind::BadInput(_)), "{error}");
     assert_eq!(honest.calls(), 0);
 }
+
+/// Signs well, and never twice alike: the other solution of the same equation (r, n - s) is as valid.
+struct Restless(seaworthy_sign::KeySigner);
+
+#[async_trait]
+impl Signer for Restless {
+    fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
+
+    fn public_key(&self) -> &PublicKey {
+        self.0.public_key()
+    }
+
+    async fn sign_payload(&self, payload: &Payload<'_>) -> Result<Signed, Error> {
+        let mut signed = self.0.sign_payload(payload).await?;
+        let (r, s) = p256::ecdsa::Signature::from_der(&signed.signature).unwrap().split_scalars();
+        let other = p256::ecdsa::Signature::from_scalars(r.to_bytes(), (-s).to_bytes()).unwrap();
+        signed.signature = other.to_der().as_bytes().to_vec();
+        Ok(signed)
+    }
+}
+
+#[tokio::test]
+async fn a_signer_that_never_signs_twice_alike_leaves_one_claim() {
+    let dir = tempfile::tempdir().unwrap();
+    let (layout, subject) = image(dir.path()).await;
+    let new = Predicate::parse(br#"{"spdxVersion":"SPDX-2.3","SPDXID":"new"}"#.to_vec()).unwrap();
+    let old = Predicate::parse(br#"{"spdxVersion":"SPDX-2.3","SPDXID":"old"}"#.to_vec()).unwrap();
+    let claim = |predicate, older| Attested {
+        subject: &subject,
+        subject_name: None,
+        predicate_type: &PredicateType::Spdx,
+        predicate,
+        formats: Formats::Legacy,
+        created: None,
+        older,
+    };
+    for predicate in [&old, &new] {
+        attach::attest_image(&layout, &signer("demo"), &claim(predicate, Older::Keep)).await.unwrap();
+    }
+    let restless = Restless(signer("demo"));
+    let again = attach::attest_image(&layout, &restless, &claim(&new, Older::Keep)).await.unwrap();
+    assert_eq!(again[0].change, Change::AlreadyThere, "the key counts, not the bytes of the signature");
+    let replaced = attach::attest_image(&layout, &restless, &claim(&new, Older::Replace)).await.unwrap();
+    assert_eq!(replaced[0].change, Change::Added);
+    let (_, att) = common::manifest(&layout, Selector::Tag(&subject.digest().tag(".att"))).await;
+    assert_eq!(att.layers.len(), 1);
+}
