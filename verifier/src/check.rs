@@ -26,7 +26,7 @@ use seaworthy_oci::{Algorithm, Digest, strict};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
-use sigstore_types::{Bundle, DerCertificate, DerPublicKey, Sha256Hash};
+use sigstore_types::{ArtifactDigest, Bundle, DerCertificate, DerPublicKey, HashAlgorithm};
 use sigstore_verify::{
     Error as SigstoreError, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult,
 };
@@ -649,16 +649,16 @@ fn ask_sigstore(
             let Some(digest) = question.subjects.iter().find(|d| statement.is_about(d)) else {
                 return Err(wrong_subject(&statement.first_subject(), question));
             };
-            if digest.algorithm() != Algorithm::Sha256 {
-                return Err(refuse(
-                    Refusal::EvidenceMalformed,
-                    "certificates and log entries are judged for sha256 digests only",
-                ));
-            }
+            let (algorithm, hex) = (digest.algorithm(), digest.hex().to_owned());
             drop(statement);
-            let hash = Sha256Hash::from_hex(digest.hex())
-                .map_err(|e| refuse(Refusal::EvidenceMalformed, e.to_string()))?;
-            trust.verifier().verify(hash, bundle, policy)
+            let algorithm = match algorithm {
+                Algorithm::Sha256 => HashAlgorithm::Sha2256,
+                Algorithm::Sha512 => HashAlgorithm::Sha2512,
+            };
+            let odd = |e: String| refuse(Refusal::EvidenceMalformed, e);
+            let bytes = hex::decode(hex).map_err(|e| odd(e.to_string()))?;
+            let artifact = ArtifactDigest::new(algorithm, bytes).map_err(|e| odd(e.to_string()))?;
+            trust.verifier().verify(artifact, bundle, policy)
         }
     };
     result.map_err(|error| {
