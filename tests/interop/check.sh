@@ -1,8 +1,9 @@
-# Checks for live.sh and its parts. Source it; it needs $RESULTS, a file that rows are added to.
+# Checks for live.sh and its parts. Source it; it needs $RESULTS, a file that rows are added to, $CHECKS, a
+# folder, and $LIVE_PART, the name of the part that is running.
 #
 #   part NAME                     what the next checks belong to
-#   check TITLE CODE REGEX CMD…   runs CMD; passes if it exits with CODE (3|4: either) and its standard output and error
-#                                 together match REGEX (grep -E; '' for "whatever it says")
+#   check TITLE CODE REGEX CMD…   runs CMD; passes if it exits with CODE (3|4: either) and its standard output or error
+#                                 has a line that matches REGEX (grep -E; '' for "whatever it says")
 #   refuse TITLE REGEX            passes if the output of the last check does NOT match REGEX
 #   same TITLE EXPECTED ACTUAL    passes if the two strings are equal
 #
@@ -10,9 +11,9 @@
 # its words, is counted, and lets the rest go on: one run shows everything that is broken.
 # shellcheck shell=bash
 
-part=?
+part=$LIVE_PART
 part() {
-  part=$1
+  part="$LIVE_PART: $1"
   printf '\n== %s\n' "$part"
 }
 
@@ -27,7 +28,7 @@ check() { # TITLE CODE REGEX COMMAND...
   shift 3
   # A peer must never wait for somebody to type, nor hang CI.
   timeout 300 "$@" >"$OUT" 2>"$ERR" </dev/null || got=$?
-  if [[ "$got" =~ ^($code)$ ]] && { [ -z "$regex" ] || cat "$OUT" "$ERR" | grep -qE -- "$regex"; }; then
+  if [[ "$got" =~ ^($code)$ ]] && { [ -z "$regex" ] || grep -qE -- "$regex" "$OUT" "$ERR"; }; then
     row passed "$title"
     return 0
   fi
@@ -44,7 +45,7 @@ check() { # TITLE CODE REGEX COMMAND...
 }
 
 refuse() { # TITLE REGEX
-  if cat "$OUT" "$ERR" | grep -E -m 3 -- "$2" >"$CHECKS/hit"; then
+  if grep -hE -m 3 -- "$2" "$OUT" "$ERR" >"$CHECKS/hit"; then
     row FAILED "$1"
     cut -c1-400 "$CHECKS/hit" | sed 's/^/        found: /' >&2
   else

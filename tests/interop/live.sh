@@ -56,7 +56,7 @@ for name in "${parts[@]}"; do
   started=$SECONDS
   before=$(wc -l <"$RESULTS")
   code=0
-  CHECKS=$work/$name bash "$file" || code=$?
+  CHECKS=$work/$name LIVE_PART=$name bash "$file" || code=$?
   if [ "$code" != 0 ]; then
     printf 'FAILED\t%s\tthe part ended early, with exit code %s\n' "$name" "$code" >>"$RESULTS"
   elif [ "$(wc -l <"$RESULTS")" = "$before" ]; then
@@ -66,8 +66,8 @@ for name in "${parts[@]}"; do
   printf '%s s\n' "$((SECONDS - started))"
 done
 
-printf '\n%-12s %7s %7s\n' part passed failed
-awk -F '\t' '{ seen[$2] = 1; n[$2, $1]++ } END { for (p in seen) printf "%-12s %7d %7d\n", p, n[p, "passed"], n[p, "FAILED"] }' \
+printf '\n%-45s %7s %7s\n' part passed failed
+awk -F '\t' '{ seen[$2] = 1; n[$2, $1]++ } END { for (p in seen) printf "%-45s %7d %7d\n", p, n[p, "passed"], n[p, "FAILED"] }' \
   "$RESULTS" | sort
 passed=$(grep -c '^passed' "$RESULTS" || true)
 failed=$(grep -c '^FAILED' "$RESULTS" || true)

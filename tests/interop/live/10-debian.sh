@@ -15,7 +15,8 @@ check 'release' 0 'allow' "${sw[@]}" release "$ref" --key release.key --policy p
 check 'verify by the policy' 0 '"decision": ?"allow"' "${sw[@]}" verify --policy policy.yaml "$ref" --output json
 check 'verify by digest, by the key' 0 '' "${sw[@]}" verify --key release.pub --type spdx "$REG/debian@$digest"
 check 'cosign finds the attested SBOM' 0 '' "${cosign_verify_attestation[@]}" release.pub --type spdxjson "$ref"
-check '… about this digest' 0 '' "$PEERS_PY" "$interop/attested.py" "$OUT" "$digest"
+cp "$OUT" envelope.json
+check '… about this digest' 0 '' "$PEERS_PY" "$interop/attested.py" envelope.json "$digest"
 cp "$OUT" attested.json
 check 'its packages are those of dpkg' 0 '' "$PEERS_PY" "$interop/same_packages.py" attested.json debian.dpkg.tsv
 cat "$OUT"
@@ -40,7 +41,8 @@ while read -r arch digest; do
   check "$arch is verified alone" 0 '' "${sw[@]}" verify --policy policy.yaml "$child"
   check "$arch is verified as a platform" 0 '' "${sw[@]}" verify --policy policy.yaml --platform "linux/$arch" "$ref"
   check "$arch has its SBOM" 0 '' "${cosign_verify_attestation[@]}" release.pub --type spdxjson "$child"
-  check '… about this digest' 0 '' "$PEERS_PY" "$interop/attested.py" "$OUT" "$digest"
+  cp "$OUT" envelope.json
+  check '… about this digest' 0 '' "$PEERS_PY" "$interop/attested.py" envelope.json "$digest"
   cp "$OUT" "attested-$arch.json"
   check '… with the packages of dpkg' 0 '' "$PEERS_PY" "$interop/same_packages.py" "attested-$arch.json" debian.dpkg.tsv
 done <<<"$children"

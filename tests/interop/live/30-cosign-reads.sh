@@ -28,7 +28,8 @@ for key in ours theirs; do
     [ "$form" != legacy ] || flags=($legacy)
     check 'cosign verify-attestation, SPDX' 0 '"payload"' "${cosign_verify_attestation[@]}" "$key.pub" "${flags[@]}" --type spdxjson "$ref"
     check 'cosign verify-attestation, CycloneDX' 0 '"payload"' "${cosign_verify_attestation[@]}" "$key.pub" "${flags[@]}" --type cyclonedx "$ref"
-    check 'the predicate is what was attested' 0 '' "$PEERS_PY" "$interop/attested.py" "$OUT" "${ref#*@}"
+    cp "$OUT" envelope.json
+    check 'the predicate is what was attested' 0 '' "$PEERS_PY" "$interop/attested.py" envelope.json "${ref#*@}"
     same '… to the value' "$("$PEERS_PY" -m json.tool --sort-keys cyclonedx.json)" "$("$PEERS_PY" -m json.tool --sort-keys "$OUT")"
     case $form in
       bundle) listed='sigstore.dev/cosign/sign/v1' ;;

@@ -66,10 +66,14 @@ for name in "${!reasons[@]}"; do printf '        %-8s %s\n' "$name" "${reasons[$
 same 'no two alike' "${#reasons[@]}" "$(printf '%s\n' "${reasons[@]}" | sort -u | wc -l)"
 
 part 'bytes that are not their digest'
-# A registry that serves other bytes is broken or hostile: that is no verdict about the image.
+# A registry that serves other bytes than those it was asked for is broken or hostile. That is no verdict
+# about the image, and it is never a yes.
 released rotten
-layer=$("$CRANE" manifest --insecure "$REG/rotten:${DIGEST/:/-}" | "$PEERS_PY" -c 'import json, sys
-print(json.load(sys.stdin)["manifests"][0]["digest"][7:])')
-file=$TEMP/registry/data/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer/data
-sed -i 's/"schemaVersion":2/"schemaVersion":3/' "$file"
-check 'could not find out, or broken: never allowed, never a verdict' '3|4' 'digest' "${verify[@]}" "$REF"
+bundle=$("$CRANE" manifest --insecure "$REG/rotten:${DIGEST/:/-}" | "$PEERS_PY" -c 'import json, sys
+print(json.load(sys.stdin)["manifests"][0]["digest"])')
+layer=$("$CRANE" manifest --insecure "$REG/rotten@$bundle" | "$PEERS_PY" -c 'import json, sys
+print(json.load(sys.stdin)["layers"][0]["digest"][7:])')
+# On its disk, under the digest that it still answers to (this registry checks manifests, and no blobs).
+sed -i '1s/"mediaType"/"mediaTypo"/' "$TEMP/registry/data/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer/data"
+check 'not allowed, and says why' '1|3|4' 'digest' "${verify[@]}" "$REF"
+refuse '… whatever it says elsewhere' '"decision": ?"allow"'

@@ -27,8 +27,8 @@ our_keys() { # PREFIX
   "$SEAWORTHY" keygen --quiet --output-key-prefix "$1" >/dev/null
 }
 
-# The policy that a release is measured by: signed, and with an SBOM, by one key.
-write_policy() { # FILE KEY.PUB
+# The policy that a release is measured by: signed, and with an SBOM for each platform, by one key.
+write_policy() { # FILE KEY.PUB (a path relative to FILE)
   cat >"$1" <<YAML
 apiVersion: seaworthy.dev/v1alpha1
 kind: ImagePolicy
@@ -36,6 +36,13 @@ metadata:
   name: live
 spec:
   images: ["**"]
+  authorities:
+    - name: release
+      keys:
+        - path: $2
+  signatures:
+    - by: [release]
+  sbom:
+    by: [release]
 YAML
-  : "$2"
 }
