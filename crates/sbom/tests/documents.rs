@@ -373,6 +373,11 @@ fn limits_hold_at_one_more() {
     assert_eq!(read(&spdx(limits::PACKAGES)).unwrap().1.packages.len(), limits::PACKAGES);
     assert!(limit(kind(&spdx(limits::PACKAGES + 1)), "PACKAGES"));
 
+    // One id, used as often as the limit allows: every package is kept, and soon.
+    let same = vec![r#"{"SPDXID":"SPDXRef-a"}"#; limits::PACKAGES].join(",");
+    let same = format!(r#"{{"spdxVersion":"SPDX-2.3","packages":[{same}]}}"#);
+    assert_eq!(read(same.as_bytes()).unwrap().1.packages.len(), limits::PACKAGES);
+
     // Two levels, each below the limit, together above it.
     let half = vec!["{}"; limits::PACKAGES / 2].join(",");
     let cdx = format!(
@@ -520,6 +525,11 @@ proptest! {
     fn what_is_written_reads_back(inventory in inventory()) {
         for format in Format::ALL {
             let written = bytes(format, &inventory, Layout::Compact);
+            // For validators that are not Rust: SEAWORTHY_DUMP=<directory> keeps every document.
+            if let Some(dir) = std::env::var_os("SEAWORTHY_DUMP") {
+                let name = format!("{}.{format}", inventory.packages.iter().map(|p| p.id.as_str()).collect::<String>().len() * 1000 + written.len());
+                std::fs::write(PathBuf::from(dir).join(name), &written).unwrap();
+            }
             let (found, back) = read(&written).unwrap();
             prop_assert_eq!(found, format);
             prop_assert_eq!(&back, &inventory, "{}", String::from_utf8_lossy(&written));

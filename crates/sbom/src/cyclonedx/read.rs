@@ -8,7 +8,7 @@ use crate::inventory::{
     RelationshipKind,
 };
 use crate::{Error, ErrorKind, Result, json, license, purl};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 const TRIED: &str = "read the CycloneDX document";
 
@@ -41,7 +41,7 @@ pub fn read(bytes: &[u8]) -> Result<Inventory> {
     }
 
     let mut ids: HashMap<String, String> = HashMap::with_capacity(document.components.0.len());
-    let mut used = HashSet::with_capacity(document.components.0.len());
+    let mut used = crate::spdx::Ids::default();
     let mut contains = Vec::new();
     for found in document.components.0 {
         let Found { bom_ref, kind, contains: inner, mut package } = found;
@@ -59,7 +59,7 @@ pub fn read(bytes: &[u8]) -> Result<Inventory> {
             Some(bom_ref) if !bom_ref.is_empty() => bom_ref.clone(),
             _ => package.stable_id(),
         };
-        package.id = crate::spdx::unique(&mut used, &id);
+        package.id = used.unique(&id);
         if let Some(bom_ref) = bom_ref {
             ids.entry(bom_ref).or_insert_with(|| package.id.clone());
         }

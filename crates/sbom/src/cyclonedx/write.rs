@@ -8,7 +8,7 @@ use super::{CHECKSUM, CONTAINS, DOCUMENT, EXTRA, GAP, IMAGE, LAYER, OS, read};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{Creator, Inventory, OsRelease, Package, RelationshipKind};
 use crate::{ErrorKind, Result, WriteOptions, json, license, purl};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 
 const TRIED: &str = "write the CycloneDX document";
@@ -85,9 +85,9 @@ fn serial(hash: &[u8; 32]) -> String {
 }
 
 fn document(inventory: &Inventory) -> Result<Written> {
-    let mut used: HashSet<String> = [IMAGE.to_owned(), OS.to_owned()].into();
+    let mut used = crate::spdx::Ids::without(&[IMAGE, OS]);
     let refs: HashMap<&str, String> =
-        inventory.packages.iter().map(|p| (p.id.as_str(), crate::spdx::unique(&mut used, &p.id))).collect();
+        inventory.packages.iter().map(|p| (p.id.as_str(), used.unique(&p.id))).collect();
     let mut needs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut holds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for r in &inventory.relationships {

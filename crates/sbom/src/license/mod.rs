@@ -141,10 +141,12 @@ fn modern(id: &str) -> String {
         None => (id, false),
     };
     let gnu = spdx::license_id(base).is_some_and(|l| l.is_gnu());
-    if gnu && !base.ends_with("-only") && !base.ends_with("-or-later") {
-        if let Some(found) = spdx::gnu_license_id(base, later) {
-            return found.name.to_owned();
-        }
+    if gnu
+        && !base.ends_with("-only")
+        && !base.ends_with("-or-later")
+        && let Some(found) = spdx::gnu_license_id(base, later)
+    {
+        return found.name.to_owned();
     }
     id.to_owned()
 }

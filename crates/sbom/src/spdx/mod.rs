@@ -14,8 +14,8 @@ mod model;
 mod read;
 mod write;
 
+pub(crate) use read::Ids;
 pub use read::read;
-pub(crate) use read::unique;
 pub use write::write;
 
 /// Annotations of a package.

@@ -63,7 +63,7 @@ pub fn read(bytes: &[u8]) -> Result<Inventory> {
 
     let only_root = described.len() == 1;
     let mut ids: HashMap<String, String> = HashMap::with_capacity(document.packages.0.len());
-    let mut used: HashSet<String> = HashSet::with_capacity(document.packages.0.len());
+    let mut used = Ids::default();
     let mut roots = 0;
     for found in document.packages.0 {
         let purpose = found.purpose.as_deref().unwrap_or_default();
@@ -93,7 +93,7 @@ pub fn read(bytes: &[u8]) -> Result<Inventory> {
         }
         let mut package = found.package;
         let id = found.id.strip_prefix(PACKAGE_PREFIX).or_else(|| found.id.strip_prefix("SPDXRef-"));
-        package.id = unique(&mut used, id.unwrap_or(&found.id));
+        package.id = used.unique(id.unwrap_or(&found.id));
         ids.entry(found.id).or_insert_with(|| package.id.clone());
         inventory.packages.push(package);
     }
@@ -113,15 +113,34 @@ pub fn read(bytes: &[u8]) -> Result<Inventory> {
     Ok(inventory)
 }
 
-/// Gives every package an id of its own: a document that uses one twice must not hide the second.
-pub(crate) fn unique(used: &mut HashSet<String>, id: &str) -> String {
-    let mut candidate = id.to_owned();
-    let mut n = 1;
-    while !used.insert(candidate.clone()) {
-        n += 1;
-        candidate = format!("{id}-{n}");
+/// Gives out ids of which no two are the same: a document that uses one twice must not hide the second.
+///
+/// It remembers where it stopped counting for each id, since a hostile document uses one 200,000 times.
+#[derive(Default)]
+pub(crate) struct Ids(HashMap<String, usize>);
+
+impl Ids {
+    /// Ids of which these are taken.
+    pub(crate) fn without(taken: &[&str]) -> Self {
+        Self(taken.iter().map(|id| ((*id).to_owned(), 1)).collect())
     }
-    candidate
+
+    /// `id`, or `id` with a number.
+    pub(crate) fn unique(&mut self, id: &str) -> String {
+        let Some(&last) = self.0.get(id) else {
+            self.0.insert(id.to_owned(), 1);
+            return id.to_owned();
+        };
+        let mut n = last + 1;
+        let mut candidate = format!("{id}-{n}");
+        while self.0.contains_key(&candidate) {
+            n += 1;
+            candidate = format!("{id}-{n}");
+        }
+        self.0.insert(id.to_owned(), n);
+        self.0.insert(candidate.clone(), 1);
+        candidate
+    }
 }
 
 /// Reads an annotation of ours. One that carries our mark and is not ours to read is refused: silently

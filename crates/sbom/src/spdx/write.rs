@@ -37,9 +37,9 @@ fn document(inventory: &Inventory) -> Result<Written> {
         CreationInfo { license_list_version: license_list_version(), creators, created: Some(created) };
 
     let mut ids = HashMap::with_capacity(inventory.packages.len());
-    let mut used = std::collections::HashSet::with_capacity(inventory.packages.len());
+    let mut used = read::Ids::default();
     for package in &inventory.packages {
-        let id = read::unique(&mut used, &spdx_id(&package.id));
+        let id = used.unique(&spdx_id(&package.id));
         ids.insert(package.id.as_str(), format!("{PACKAGE_PREFIX}{id}"));
     }
 
@@ -81,7 +81,10 @@ fn document(inventory: &Inventory) -> Result<Written> {
             "Known gaps: {n}. Each is an annotation of this document that begins with \"{GAP_MARK}\"."
         )),
     };
-    let extracted = extracted.into_iter().map(|(id, texts): (String, BTreeSet<String>)| {
+    let extracted = extracted.into_iter().map(|(id, mut texts): (String, BTreeSet<String>)| {
+        if texts.is_empty() {
+            texts.insert(format!("The text of {id} is not known here."));
+        }
         let text = texts.into_iter().collect::<Vec<_>>().join("\n");
         let name = text.lines().next().unwrap_or_default().chars().take(80).collect();
         Extracted { license_id: id, extracted_text: text, name }
@@ -319,8 +322,5 @@ fn extract(package: &Package, out: &mut BTreeMap<String, BTreeSet<String>>) {
             let entry = out.entry(id).or_default();
             entry.extend(texts.into_iter().cloned());
         }
-    }
-    for (id, texts) in out.iter_mut().filter(|(_, texts)| texts.is_empty()) {
-        texts.insert(format!("The text of {id} is not known here."));
     }
 }
