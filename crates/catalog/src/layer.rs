@@ -102,13 +102,16 @@ pub(crate) fn read(reader: BlobReader, pass: &Pass, report: &mut dyn FnMut(u64))
     let compression = unpacked.compression();
     let mut tar = Reader::new(unpacked, &pass.digest);
     let mut walk = Walk::new(&pass.names);
-    if let Err(error) = walk.run(&mut tar) {
-        // Where the bytes are not those of the digest, that is the news, not what a decoder made of them.
-        if matches!(error.kind, ErrorKind::Malformed(_) | ErrorKind::Truncated(_)) {
-            tar.input().drain_stored()?;
+    let tail = match walk.run(&mut tar).and_then(|()| tar.finish()) {
+        Ok(tail) => tail,
+        Err(error) => {
+            // Where the bytes are not those of the digest, that is the news, not what a decoder made of them.
+            if matches!(error.kind, ErrorKind::Malformed(_) | ErrorKind::Truncated(_)) {
+                tar.input().drain_stored()?;
+            }
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
     let mut facts = walk.finish();
     if compression != announced {
         facts.notes.push(Note {
@@ -126,7 +129,7 @@ pub(crate) fn read(reader: BlobReader, pass: &Pass, report: &mut dyn FnMut(u64))
             reason: "a global PAX header names paths or sizes; ignored, as runtimes do".into(),
         });
     }
-    if tar.finish()? == Tail::Data {
+    if tail == Tail::Data {
         facts.notes.push(Note {
             path: None,
             reason: "data after the end of the tar was not looked at, as in runtimes".into(),

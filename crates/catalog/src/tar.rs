@@ -381,11 +381,15 @@ impl Header<'_> {
 
     /// The sum of all bytes with the field itself as spaces; old writers summed signed bytes.
     fn checksum_matches(&self) -> bool {
+        const SPACES: u64 = 8 * b' ' as u64;
         let Some(wanted) = octal(&self.0[148..156]) else { return false };
-        let byte = |(i, b): (usize, &u8)| if (148..156).contains(&i) { b' ' } else { *b };
-        let unsigned: u64 = self.0.iter().enumerate().map(byte).map(u64::from).sum();
-        let signed: i64 = self.0.iter().enumerate().map(byte).map(|b| i64::from(b as i8)).sum();
-        wanted == unsigned || i64::try_from(wanted) == Ok(signed)
+        let sum = |bytes: &[u8]| bytes.iter().map(|b| u64::from(*b)).sum::<u64>();
+        let unsigned = sum(&self.0[..148]) + SPACES + sum(&self.0[156..]);
+        if wanted == unsigned {
+            return true;
+        }
+        let high = |bytes: &[u8]| bytes.iter().filter(|b| **b >= 0x80).count() as u64 * 256;
+        wanted.checked_add(high(&self.0[..148]) + high(&self.0[156..])) == Some(unsigned)
     }
 }
 
@@ -446,4 +450,72 @@ fn pax_records(mut data: &[u8]) -> impl Iterator<Item = Result<(&[u8], &[u8]), &
         failed = record.is_none();
         Some(record.ok_or("a PAX record that does not parse"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many directories as somebody reads, without any memory.
+    struct Endless;
+
+    impl Input for Endless {
+        fn fill(&mut self, buf: &mut [u8]) -> Result<usize> {
+            let mut header = [0; BLOCK];
+            header[0] = b'd';
+            header[156] = b'5';
+            let sum = u64::from(b'd') + u64::from(b'5') + 8 * u64::from(b' ');
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            let whole = buf.len() / BLOCK * BLOCK;
+            for block in buf[..whole].chunks_exact_mut(BLOCK) {
+                block.copy_from_slice(&header);
+            }
+            Ok(whole)
+        }
+    }
+
+    #[test]
+    fn entries_are_bounded_at_limit_plus_one() {
+        let mut tar = Reader::new(Endless, "test");
+        for _ in 0..limits::LAYER_ENTRIES {
+            assert_eq!(tar.next().unwrap().unwrap().kind, Kind::Directory);
+        }
+        let limit = ErrorKind::LimitExceeded { limit: "LAYER_ENTRIES", value: limits::LAYER_ENTRIES };
+        assert_eq!(tar.next().unwrap_err().kind, limit);
+    }
+
+    #[test]
+    fn numbers_in_all_their_forms() {
+        assert_eq!(number(b"0000644\0"), Some(0o644));
+        assert_eq!(number(b"   17 \0"), Some(0o17));
+        assert_eq!(number(b"\0\0\0\0"), Some(0));
+        assert_eq!(number(b"\x80\0\0\0\0\0\0\x02\0\0\0\0"), Some(1 << 33));
+        assert_eq!(number(&[0xff; 12]), None);
+        assert_eq!(number(b"12 34"), None);
+        assert_eq!(number(b"8"), None);
+        assert_eq!(number(&[0xbf; 12]), None);
+    }
+
+    #[test]
+    fn signed_checksums_of_old_writers() {
+        let mut block = [0; BLOCK];
+        block[0] = 0xe9;
+        let signed = 8 * i64::from(b' ') + i64::from(0xe9_u8 as i8);
+        block[148..156].copy_from_slice(format!("{signed:06o}\0 ").as_bytes());
+        assert!(Header(&block).checksum_matches());
+        block[0] = 0xe8;
+        assert!(!Header(&block).checksum_matches());
+    }
+
+    #[test]
+    fn pax_records_are_counted_whole() {
+        let read = |data: &'static [u8]| pax_records(data).collect::<Result<Vec<_>, _>>();
+        assert_eq!(read(b"11 a=bcdef\n"), Ok(vec![(&b"a"[..], &b"bcdef"[..])]));
+        assert_eq!(read(b"6 a=b\n6 c=d\n\0\0").map(|r| r.len()), Ok(2));
+        for bad in
+            [&b"7 a=b\n"[..], b"5 a=b\n", b"6 a=b ", b"x", b"4 =\n", b"0 \n", b"99999999999999999999 a=b\n"]
+        {
+            assert!(read(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+        }
+    }
 }

@@ -1,0 +1,9 @@
+//! Inventories of images that are built for the purpose, through the public face alone.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+
+mod fixtures;
+mod hostile;
+mod layers;
+mod packages;
+mod support;
