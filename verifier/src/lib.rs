@@ -27,6 +27,7 @@ mod judge;
 mod legacy;
 pub mod limits;
 pub mod policy;
+pub mod sboms;
 mod statement;
 mod trust;
 mod verdict;

@@ -31,11 +31,20 @@ struct Lint<'a> {
     authorities: Vec<Authority>,
     /// Index and whether any rule names it.
     names: BTreeMap<String, (usize, bool)>,
+    /// A rule names nobody or somebody unknown: then it is not clear who is named by no rule.
+    unclear: bool,
 }
 
 /// Reads `document`; `base` is the directory that paths are relative to.
 pub(super) fn policy(document: &ImagePolicy, base: &Path, now: Timestamp) -> Result<Policy, Vec<Problem>> {
-    let mut lint = Lint { problems: Vec::new(), base, now, authorities: Vec::new(), names: BTreeMap::new() };
+    let mut lint = Lint {
+        problems: Vec::new(),
+        base,
+        now,
+        authorities: Vec::new(),
+        names: BTreeMap::new(),
+        unclear: false,
+    };
     let policy = lint.document(document);
     if lint.problems.is_empty() {
         Ok(policy)
@@ -93,7 +102,7 @@ impl Lint<'_> {
             for rule in list.get() {
                 let SignatureDoc { by, threshold } = rule.get();
                 let signers = self.signers(rule, by.as_ref(), threshold.as_ref());
-                if signatures.contains(&signers) {
+                if !signers.by.is_empty() && signatures.contains(&signers) {
                     self.say(rule, "the same requirement twice", "leave one of them out");
                 }
                 signatures.push(signers);
@@ -113,7 +122,7 @@ impl Lint<'_> {
                 let signers = self.signers(rule, doc.by.as_ref(), doc.threshold.as_ref());
                 let wanted = self.wanted(&doc.kind);
                 let made = AttestationRule { wanted, signers };
-                if attestations.contains(&made) {
+                if !made.signers.by.is_empty() && attestations.contains(&made) {
                     self.say(rule, "the same requirement twice", "leave one of them out");
                 }
                 attestations.push(made);
@@ -122,7 +131,7 @@ impl Lint<'_> {
         let sbom = spec.sbom.as_ref().map(|doc| self.sbom(doc));
         for authority in &spec.authorities {
             let name = &authority.get().name;
-            if self.names.get(name.get()).is_some_and(|(_, used)| !used) {
+            if !self.unclear && self.names.get(name.get()).is_some_and(|(_, used)| !used) {
                 self.say(
                     name,
                     format!(
@@ -389,6 +398,7 @@ impl Lint<'_> {
                 }
             }
         }
+        self.unclear |= by.is_none_or(|list| signers.by.len() != list.get().len());
         let distinct: BTreeSet<String> = signers
             .by
             .iter()

@@ -365,7 +365,10 @@ fn yaml_options() -> serde_saphyr::Options {
 
 fn first_line(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
-    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    // The place is told beside the message, and the library's options are not our reader's.
+    let line = line.rsplit_once(" at line ").map_or(line, |(message, _)| message);
+    line.split_once(", set DuplicateKeyPolicy").map_or(line, |(message, _)| message).to_owned()
 }
 
 /// What is wrong with a policy: one or more problems, in the order of the file.
