@@ -177,3 +177,47 @@ fn names_and_members_are_bounded() {
     let error = members(20_001).err().unwrap();
     assert_eq!(error.kind, ErrorKind::LimitExceeded { limit: "archive members", value: 20_000 });
 }
+
+/// A good archive whose bytes a test may damage.
+fn good_bytes() -> Vec<u8> {
+    let file = archive(&[
+        MARKER,
+        Item::File("index.json", br#"{"schemaVersion":2,"manifests":[]}"#),
+        Item::File(&format!("{}/long", "d/".repeat(100)), b"long"),
+        Item::Link(EntryType::Symlink, "link", "index.json"),
+    ]);
+    std::fs::read(file.path()).unwrap()
+}
+
+proptest::proptest! {
+    #[test]
+    fn damaged_archives_end_in_an_answer(
+        damage in proptest::collection::vec((0_usize..6_000, proptest::prelude::any::<u8>()), 1..8),
+        checksums in proptest::prelude::any::<bool>(),
+    ) {
+        let mut bytes = good_bytes();
+        for (at, value) in damage {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+        }
+        if checksums {
+            // With good checksums the damage gets past the first door.
+            for block in bytes.chunks_exact_mut(512) {
+                let header = block.first().is_some_and(|b| *b != 0) && block[257..262] == *b"ustar";
+                if header {
+                    block[148..156].fill(b' ');
+                    let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
+                    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+                }
+            }
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        for result in [oci(&file), docker(&file)] {
+            if let Err(error) = result {
+                proptest::prop_assert_eq!(error.class(), crate::Class::Broken, "{}", error);
+            }
+        }
+    }
+}

@@ -383,3 +383,43 @@ async fn what_others_wrote_into_the_index_stays() {
     assert_eq!(now["annotations"]["by"], "others");
     assert!(now["manifests"].as_array().unwrap().iter().any(|e| e["data"] == "eA=="), "{now}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn what_is_written_parses_and_stays_the_same(
+        tags in proptest::collection::vec("[a-c]{1,2}", 0..12),
+        nameless in proptest::collection::vec(0_u8..6, 0..6),
+    ) {
+        let on = Location::Layout("x".into());
+        let mut file = IndexFile::empty();
+        for (n, tag) in tags.iter().enumerate() {
+            file.put(Descriptor::of(media_type::MANIFEST, &[n as u8]), Some(tag));
+        }
+        for n in &nameless {
+            file.put(Descriptor::of(media_type::MANIFEST, &[*n]), None);
+        }
+        let bytes = file.to_bytes(&on).unwrap();
+        let read = IndexFile::parse(&bytes, &on).unwrap();
+        proptest::prop_assert_eq!(&read.to_bytes(&on).unwrap(), &bytes);
+        // Each tag means what was put there last.
+        for (n, tag) in tags.iter().enumerate() {
+            if !tags[n + 1..].contains(tag) {
+                let found = read.find(tag, &on).unwrap().unwrap();
+                proptest::prop_assert_eq!(&found.descriptor.digest, &Digest::sha256(&[n as u8]));
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_index_files_end_in_an_answer(at in 0_usize..400, byte in proptest::prelude::any::<u8>()) {
+        let on = Location::Layout("x".into());
+        let mut file = IndexFile::empty();
+        file.put(Descriptor::of(media_type::MANIFEST, b"x"), Some("v1"));
+        let mut bytes = file.to_bytes(&on).unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        if let Err(error) = IndexFile::parse(&bytes, &on) {
+            proptest::prop_assert_eq!(error.class(), crate::Class::Broken);
+        }
+    }
+}
