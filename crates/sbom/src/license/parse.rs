@@ -138,8 +138,13 @@ fn apk_words(text: &str) -> Option<Node> {
 fn tokenize(text: &str) -> Vec<Token> {
     let mut out: Vec<Token> = Vec::new();
     // `GPL (>= 2)` is one name; other parentheses group.
-    let spaced =
-        text.replace("(>=", " >=").replace('(', " ( ").replace(')', " ) ").replace([',', ';'], " , ");
+    let spaced = text
+        .replace("_or_", " or ")
+        .replace("_and_", " and ")
+        .replace("(>=", " >=")
+        .replace('(', " ( ")
+        .replace(')', " ) ")
+        .replace([',', ';'], " , ");
     let balanced = text.contains("(>=");
     for word in spaced.split_whitespace() {
         let token = match word {
@@ -242,7 +247,11 @@ impl Parser<'_> {
         self.at += 1;
         match atom(name) {
             Some(id) => Some(Node::Leaf(id)),
-            None if self.unknown == Unknown::Reference => Some(Node::Leaf(reference(name))),
+            // A short name has no spaces; three words without a meaning are prose that strayed in here, and
+            // taking prose apart at its commas would invent licences.
+            None if self.unknown == Unknown::Reference && name.split_whitespace().count() < 3 => {
+                Some(Node::Leaf(reference(name)))
+            }
             None => None,
         }
     }
@@ -251,7 +260,9 @@ impl Parser<'_> {
 /// One name, with its exception.
 fn atom(name: &str) -> Option<String> {
     let lower = name.to_ascii_lowercase();
-    if let Some(at) = lower.find(" with ") {
+    // `GPL-3+-with-bison-exception` is written too; the part before it must be a licence to count.
+    let joined = lower.find("-with-").filter(|at| name.get(..*at).and_then(names::gnu).is_some());
+    if let Some(at) = lower.find(" with ").or(joined) {
         let id = plain(name.get(..at)?)?;
         let exception = name.get(at + " with ".len()..)?;
         return Some(match names::exception(exception) {

@@ -43,6 +43,9 @@ fn debian_short_names() {
             ),
             ("GPL-2+ with Autoconf exception", "GPL-2.0-or-later WITH Autoconf-exception-2.0"),
             ("GPL-2 with Linux-syscall-note exception", "GPL-2.0-only WITH Linux-syscall-note"),
+            ("GPL-3+-WITH-BISON-EXCEPTION", "GPL-3.0-or-later WITH Bison-exception-2.2"),
+            ("LGPLv3+_or_GPLv2+", "LGPL-3.0-or-later OR GPL-2.0-or-later"),
+            ("OpenLDAP-2.8 and UMich", "OLDAP-2.8 AND LicenseRef-seaworthy-UMich"),
             ("BSL-1.0 and Jam", "BSL-1.0 AND Jam"),
             ("MIT/X11 and zlib/libpng", "MIT AND Zlib"),
         ],
@@ -60,6 +63,13 @@ fn an_exception_without_a_name_keeps_its_licence_visible() {
     assert!(is_valid(&expression));
     let gpl = Pattern::parse("GPL-2.0-or-later").unwrap();
     assert!(matches!(is_denied(&expression, |l| gpl.matches(l)), Denial::Denied(_)));
+}
+
+#[test]
+fn prose_is_one_reference_and_not_many() {
+    let text = "Permission to use, copy, modify, and distribute this software and its";
+    let license = normalize(&[text.into()], Ecosystem::Deb);
+    assert_eq!(license.expression, Some(reference(text)));
 }
 
 #[test]
