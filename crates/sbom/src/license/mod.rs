@@ -267,43 +267,58 @@ fn glob(pattern: &str, text: &str) -> bool {
 /// A family name (`BSD`, `License :: OSI Approved :: Apache Software License`) is dropped where another
 /// value names a member of that family exactly. Values that say nothing (`UNKNOWN`) are not kept.
 pub fn normalize(declared: &[String], ecosystem: Ecosystem) -> License {
-    let mut kept = Vec::new();
-    let mut nodes = Vec::new();
-    for text in declared {
-        let text = text.trim();
+    let (mut kept, mut seen, mut nodes) = (Vec::new(), std::collections::HashSet::new(), Vec::new());
+    for text in declared.iter().map(|t| t.trim()) {
+        if !seen.insert(text) {
+            continue;
+        }
         if let Some(node) = parse::node(text, ecosystem) {
-            if !kept.iter().any(|k| k == text) {
-                kept.push(text.to_owned());
-            }
+            kept.push(text.to_owned());
             nodes.push(node);
         }
     }
-    let exact: Vec<String> = nodes.iter().filter(|n| !is_family(n)).map(Node::text).collect();
-    let family_known = |node: &Node| {
-        family(node).is_some_and(|f| {
-            exact.iter().any(|text| leaves(text).is_some_and(|l| l.iter().any(|l| f(&l.id))))
-        })
-    };
-    nodes.retain(|node| !is_family(node) || !family_known(node));
+    let exact: Vec<String> = nodes
+        .iter()
+        .filter(|n| family(n).is_none())
+        .flat_map(|n| leaves(&n.text()).unwrap_or_default())
+        .map(|leaf| leaf.id)
+        .collect();
+    let (bsd, apache) =
+        (exact.iter().any(|id| Family::Bsd.has(id)), exact.iter().any(|id| Family::Apache.has(id)));
+    nodes.retain(|node| match family(node) {
+        Some(Family::Bsd) => !bsd,
+        Some(Family::Apache) => !apache,
+        None => true,
+    });
     let expression = Node::join(nodes, Node::And).map(|n| n.text());
     License { declared: kept, expression, concluded: None }
 }
 
-fn is_family(node: &Node) -> bool {
-    family(node).is_some()
+/// A name that means one of several licences.
+enum Family {
+    Bsd,
+    Apache,
 }
 
-/// The members of the family that a reference of ours stands for.
-fn family(node: &Node) -> Option<fn(&str) -> bool> {
+impl Family {
+    fn has(&self, id: &str) -> bool {
+        match self {
+            Self::Bsd => id.starts_with("BSD-") || id == "0BSD",
+            Self::Apache => id.starts_with("Apache-"),
+        }
+    }
+}
+
+/// The family that a reference of ours stands for.
+fn family(node: &Node) -> Option<Family> {
     let Node::Leaf(id) = node else { return None };
     let name = id.strip_prefix("LicenseRef-seaworthy-")?.to_ascii_lowercase();
     if name == "bsd" || name.starts_with("bsd-license-") {
-        return Some(|id| id.starts_with("BSD-") || id == "0BSD");
+        return Some(Family::Bsd);
     }
-    if name == "apache" || name.starts_with("apache-software-license") || name.starts_with("apache-license") {
-        return Some(|id| id.starts_with("Apache-"));
-    }
-    None
+    let apache =
+        name == "apache" || name.starts_with("apache-software-license") || name.starts_with("apache-license");
+    apache.then_some(Family::Apache)
 }
 
 /// The reference that stands for a text which SPDX has no name for. Other text, other reference: a hash is

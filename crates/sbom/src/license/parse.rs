@@ -30,7 +30,7 @@ enum Token {
 }
 
 /// An expression in which AND and OR have at least two parts each.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Node {
     Leaf(String),
     And(Vec<Node>),
@@ -41,6 +41,8 @@ impl Node {
     /// Joins parts, flattening and dropping repetitions.
     pub(super) fn join(parts: Vec<Self>, wrap: fn(Vec<Self>) -> Self) -> Option<Self> {
         let mut flat: Vec<Self> = Vec::new();
+        // A set beside it: a document of strangers may list a million names.
+        let mut seen = std::collections::HashSet::new();
         for part in parts {
             let same = std::mem::discriminant(&part) == std::mem::discriminant(&wrap(Vec::new()));
             let inner = match part {
@@ -48,7 +50,7 @@ impl Node {
                 other => vec![other],
             };
             for node in inner {
-                if !flat.contains(&node) {
+                if seen.insert(node.clone()) {
                     flat.push(node);
                 }
             }
