@@ -5,12 +5,14 @@ use crate::args::Inspect;
 use crate::context::{self, Target};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::printer::{self, BOLD, Printer, paint, plain};
-use seaworthy_oci::OpenOptions;
+use base64::Engine as _;
+use seaworthy_oci::{Descriptor, Digest, OpenOptions, Source};
 use seaworthy_sbom::diff::{self, Diff, State};
 use seaworthy_sbom::inventory::{Ecosystem, Inventory, Package};
 use seaworthy_sbom::quality;
-use seaworthy_verifier::evidence;
-use serde::Serialize;
+use seaworthy_verifier::limits::EVIDENCE_ITEM_BYTES as EVIDENCE_BYTES;
+use seaworthy_verifier::{PredicateType, evidence, sboms};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -154,8 +156,71 @@ async fn load(args: &Inspect, options: &OpenOptions, printer: &Printer) -> Outco
     if args.scan {
         return Ok((Origin::Scan, super::sbom::inventory(opened.place.as_ref(), &target, printer).await?));
     }
-    let _ = (authorities, evidence::collect);
-    Err(Failure::usage("not there yet"))
+    let digest = target.pinned.digest();
+    let place = opened.place.as_ref();
+    if !args.key.is_empty() {
+        let found = sboms::attested(place, digest, &authorities, context::now()).await?;
+        return match found.into_iter().next() {
+            Some(best) => {
+                let signers = best.signers.iter().map(|s| s.id.clone()).collect();
+                Ok((Origin::Attested { signers }, best.inventory))
+            }
+            None => Err(nothing(&target, "no SBOM attested by this key")),
+        };
+    }
+    match unverified(place, digest).await? {
+        Some(inventory) => {
+            printer.warn("the SBOM's signature was not verified: give --key FILE");
+            Ok((Origin::Unverified, inventory))
+        }
+        None => Err(nothing(&target, "no attested SBOM")),
+    }
+}
+
+fn nothing(target: &Target, why: &str) -> Failure {
+    Failure::new(Exit::No, format!("{} has {why}", target.pinned))
+        .hint("look with `seaworthy tree`, or inventory the image now with --scan")
+}
+
+/// The first attested SBOM that can be read, whoever made it: for looking, and said to be unverified.
+async fn unverified(place: &dyn Source, digest: &Digest) -> Outcome<Option<Inventory>> {
+    for item in evidence::collect(place, digest).await? {
+        let is_sbom = item.predicate_type.as_deref().is_some_and(|t| PredicateType::from_uri(t).is_sbom());
+        if !is_sbom || item.broken().is_some() {
+            continue;
+        }
+        let mut descriptor = Descriptor::of("", b"");
+        (descriptor.digest, descriptor.size) = (item.digest.clone(), item.size);
+        let bytes = place.blob_bytes(&descriptor, EVIDENCE_BYTES).await?;
+        if let Some(inventory) = read_unverified(&bytes) {
+            return Ok(Some(inventory));
+        }
+    }
+    Ok(None)
+}
+
+/// The SBOM in a bundle or envelope, signature unseen.
+fn read_unverified(bytes: &[u8]) -> Option<Inventory> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        payload: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Bundle {
+        dsse_envelope: Envelope,
+    }
+    #[derive(Deserialize)]
+    struct Statement<'a> {
+        #[serde(borrow)]
+        predicate: &'a serde_json::value::RawValue,
+    }
+    let envelope = serde_json::from_slice::<Bundle>(bytes).map(|b| b.dsse_envelope);
+    let envelope = envelope.or_else(|_| serde_json::from_slice::<Envelope>(bytes)).ok()?;
+    let payload = base64::engine::general_purpose::STANDARD.decode(envelope.payload).ok()?;
+    let statement: Statement<'_> = serde_json::from_slice(&payload).ok()?;
+    let (_, inventory) = seaworthy_sbom::format::read(statement.predicate.get().as_bytes()).ok()?;
+    Some(inventory)
 }
 
 fn filter<'a>(inventory: &'a Inventory, args: &Inspect) -> Vec<&'a Package> {

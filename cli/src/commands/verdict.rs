@@ -1,7 +1,7 @@
 //! A verdict for people: the answer first, then who and what it rests on, then why not.
 
 use crate::printer::{BAD, BOLD, DIM, GOOD, WARN, paint, plain};
-use seaworthy_verifier::{Decision, Explanation, PolicyVerdict, Verdict};
+use seaworthy_verifier::{Decision, Explanation, PolicyVerdict, Refusal, Verdict};
 use std::fmt::Write as _;
 
 /// How much of the tree is printed.
@@ -80,6 +80,9 @@ fn explain(out: &mut String, explanation: &Explanation, depth: usize, detail: De
         let _ = writeln!(out, "{indent}  {}: {}", paint(BOLD, "hint"), plain(hint));
     }
     for cause in &explanation.causes {
-        explain(out, cause, depth + 1, detail);
+        // What is attached and speaks of something else is no reason; the whole tree shows it.
+        if detail == Detail::Full || (depth < 5 && cause.code != Refusal::OtherKind) {
+            explain(out, cause, depth + 1, detail);
+        }
     }
 }
