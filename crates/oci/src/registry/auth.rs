@@ -50,10 +50,10 @@ impl Scope {
     /// The same and what a challenge names (`repository:a/b:pull,push registry:catalog:*`).
     fn and_challenged(mut self, text: &str) -> Self {
         for one in text.split(' ').filter(|s| !s.is_empty()).take(8) {
-            if let Some((resource, actions)) = one.rsplit_once(':') {
-                let actions = actions.split(',').filter(|a| !a.is_empty()).take(8).map(str::to_owned);
-                self.0.entry(resource.to_owned()).or_default().extend(actions);
-            }
+            // Some services have scopes of one word (`aws`).
+            let (resource, actions) = one.rsplit_once(':').unwrap_or((one, ""));
+            let actions = actions.split(',').filter(|a| !a.is_empty()).take(8).map(str::to_owned);
+            self.0.entry(resource.to_owned()).or_default().extend(actions);
         }
         self
     }
@@ -63,8 +63,11 @@ impl Scope {
     }
 
     fn strings(&self) -> Vec<String> {
-        let join = |actions: &BTreeSet<String>| actions.iter().cloned().collect::<Vec<_>>().join(",");
-        self.0.iter().map(|(resource, actions)| format!("{resource}:{}", join(actions))).collect()
+        let one = |(resource, actions): (&String, &BTreeSet<String>)| {
+            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+            if actions.is_empty() { resource.clone() } else { format!("{resource}:{}", actions.join(",")) }
+        };
+        self.0.iter().map(one).collect()
     }
 }
 
@@ -356,6 +359,7 @@ impl Ask<'_> {
     fn call(&self, method: Method, url: Url) -> Call {
         let mut call = Call::new(method, url, "get a token for", self.on.to_string());
         call.reading = Reading::All("TOKEN_BYTES", limits::TOKEN_BYTES);
+        call.account_at = Some(self.on.registry().to_owned());
         call
     }
 
@@ -516,6 +520,7 @@ mod tests {
         assert!(!push.covers(&Scope::pull("a/c")));
         let merged = Scope::pull("a/b").and_challenged("repository:a/b:push,pull registry:catalog:*");
         assert_eq!(merged.strings(), ["registry:catalog:*", "repository:a/b:pull,push"]);
+        assert_eq!(Scope::default().and_challenged("aws").strings(), ["aws"]);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(super) struct Call {
     /// For messages: the verb phrase, and on what.
     pub(super) tried: &'static str,
     pub(super) on: String,
+    /// The registry whose account this is about, where it is not the host that is asked.
+    pub(super) account_at: Option<String>,
     /// Whether a failed try may be repeated as it is.
     pub(super) again: Again,
 }
@@ -60,6 +62,7 @@ impl Call {
             reading: Reading::All("TOKEN_BYTES", limits::TOKEN_BYTES),
             tried,
             on: on.into(),
+            account_at: None,
             again: Again::Perhaps,
         }
     }
@@ -104,12 +107,13 @@ impl Answer {
     /// The failure that this answer is.
     pub(super) fn error(&self, call: &Call) -> Error {
         let host = shown_host(&self.url);
+        let account = call.account_at.as_deref().unwrap_or(&host);
         let (kind, remedy) = match self.status.as_u16() {
             401 => (
                 ErrorKind::Unauthorized,
-                format!("log in with `seaworthy login {host}`, or pass a registry token"),
+                format!("log in with `seaworthy login {account}`, or pass a registry token"),
             ),
-            403 => (ErrorKind::Forbidden, format!("check what this account may do at {host}")),
+            403 => (ErrorKind::Forbidden, format!("check what this account may do at {account}")),
             404 => (ErrorKind::NotFound, String::new()),
             429 => (
                 ErrorKind::Throttled { retry_after: self.retry_after() },

@@ -359,6 +359,16 @@ async fn basic_credentials_come_after_the_challenge_and_stay() {
 }
 
 #[tokio::test]
+async fn a_refusing_token_service_sends_us_to_the_registry() {
+    let service = Server::start(|_| reply(401, &[], ""));
+    let realm = service.url("/token");
+    let server = Server::start(move |_| challenge(&realm));
+    let error = by_tag(&server, &options()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unauthorized);
+    assert!(error.hint.unwrap().contains(&format!("login {}`", server.host())));
+}
+
+#[tokio::test]
 async fn a_token_service_elsewhere_gets_no_credentials() {
     let service = Server::start(|_| reply(200, &[], r#"{"token":"anonymous"}"#));
     let realm = service.url("/token");
