@@ -323,7 +323,7 @@ fn simple_signing(content: &[u8], item: &Item, question: Question<'_>, known: &m
     };
     let signers = match who_signed(&signed, question) {
         Ok(signers) => signers,
-        Err(outcome) => return Ok(outcome),
+        Err(why) => return Ok(why.into()),
     };
     let payload = SimpleSigning::parse(content).map_err(|why| {
         refuse(Refusal::LegacyPayloadMalformed, format!("the signed payload is no cosign signature: {why}"))
@@ -367,7 +367,7 @@ fn open_envelope(wire: &EnvelopeWire<'_>) -> Result<Opened> {
 /// Reads the payload of an envelope whose signers are known, and not before.
 fn statement_outcome(
     payload: Vec<u8>,
-    standing: Result<Vec<Signer>, Outcome>,
+    standing: Result<Vec<Signer>, Unsupported>,
     question: Question<'_>,
     known: &mut Known,
 ) -> Result<Outcome> {
@@ -383,7 +383,7 @@ fn statement_outcome(
     }
     let signers = match standing {
         Ok(signers) => signers,
-        Err(outcome) => return Ok(outcome),
+        Err(why) => return Ok(why.into()),
     };
     let statement = read?;
     let subjects: Vec<Digest> = question.subjects.iter().filter(|d| statement.is_about(d)).cloned().collect();
@@ -438,8 +438,23 @@ struct Signed<'a> {
     message: Message<'a>,
 }
 
+/// Why nobody among the authorities stands behind a signature.
+enum Unsupported {
+    UnknownSigner(Vec<Explanation>),
+    Invalid(Explanation),
+}
+
+impl From<Unsupported> for Outcome {
+    fn from(why: Unsupported) -> Self {
+        match why {
+            Unsupported::UnknownSigner(reasons) => Self::UnknownSigner(reasons),
+            Unsupported::Invalid(reason) => Self::Invalid(reason),
+        }
+    }
+}
+
 /// The distinct authorities' signers for whom `signed` is good, or why there is none.
-fn who_signed(signed: &Signed<'_>, question: Question<'_>) -> Result<Vec<Signer>, Outcome> {
+fn who_signed(signed: &Signed<'_>, question: Question<'_>) -> Result<Vec<Signer>, Unsupported> {
     let mut signers = Vec::new();
     let mut reasons: Vec<Explanation> = Vec::new();
     for authority in question.authorities {
@@ -458,8 +473,8 @@ fn who_signed(signed: &Signed<'_>, question: Question<'_>) -> Result<Vec<Signer>
     // One reason that goes beyond "not mine" says more than the rest: it is the answer.
     match reasons.iter().position(|r| r.code != Refusal::UnknownSigner && r.code != Refusal::IdentityMismatch)
     {
-        Some(at) => Err(Outcome::Invalid(reasons.swap_remove(at))),
-        None => Err(Outcome::UnknownSigner(reasons)),
+        Some(at) => Err(Unsupported::Invalid(reasons.swap_remove(at))),
+        None => Err(Unsupported::UnknownSigner(reasons)),
     }
 }
 

@@ -83,9 +83,7 @@ impl Pattern {
                     "write docker.io/library/* for Docker's official images, or ** for everything",
                 );
             }
-            None if looks_like_host && !first.contains(':') && first != "localhost"
-                || first == "localhost" =>
-            {
+            None if looks_like_host && (first == "localhost" || !first.contains(':')) => {
                 return refused(
                     "a registry without a repository can never match",
                     format!("write {first}/**"),
