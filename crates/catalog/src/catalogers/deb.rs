@@ -195,11 +195,11 @@ fn own_files(view: &View, handles: &[(usize, &Entry)], out: &mut Collector<'_>) 
             format!("var/lib/dpkg/info/{}.list", entry.name),
         ];
         for name in names {
-            if let Some((_, _, State::Parsed(parsed))) = view.lookup(&name) {
-                if let Fact::DebFiles(files) = &parsed.fact {
-                    files.iter().for_each(|file| out.owns(*handle, file));
-                    break;
-                }
+            if let Some((_, _, State::Parsed(parsed))) = view.lookup(&name)
+                && let Fact::DebFiles(files) = &parsed.fact
+            {
+                files.iter().for_each(|file| out.owns(*handle, file));
+                break;
             }
         }
     }

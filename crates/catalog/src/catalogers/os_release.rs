@@ -26,11 +26,11 @@ impl Cataloger for OsReleaseFile {
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
         for path in PATHS {
-            if let Some((_, _, State::Parsed(parsed))) = view.lookup(path) {
-                if let Fact::Os(os) = &parsed.fact {
-                    out.os = Some(os.clone());
-                    return;
-                }
+            if let Some((_, _, State::Parsed(parsed))) = view.lookup(path)
+                && let Fact::Os(os) = &parsed.fact
+            {
+                out.os = Some(os.clone());
+                return;
             }
             out.astray(view, path, self);
         }

@@ -88,16 +88,16 @@ impl Cataloger for Python {
             evidence(path, last);
             let (info, base) = path::split(path);
             let direct = view.lookup(&path::join(info, DIRECT_URL));
-            if let Some((place, layer, State::Parsed(parsed))) = direct.filter(|_| base == "METADATA") {
-                if let Fact::DirectUrl(direct) = &parsed.fact {
-                    evidence(&place, layer);
-                    let mut property = |key: &str, value: &str| {
-                        package.properties.insert(key.to_owned(), value.to_owned());
-                    };
-                    direct.url.iter().for_each(|url| property("python:direct-url", url));
-                    if direct.editable == Editable::Yes {
-                        property("python:editable", "true");
-                    }
+            if let Some((place, layer, State::Parsed(parsed))) = direct.filter(|_| base == "METADATA")
+                && let Fact::DirectUrl(direct) = &parsed.fact
+            {
+                evidence(&place, layer);
+                let mut property = |key: &str, value: &str| {
+                    package.properties.insert(key.to_owned(), value.to_owned());
+                };
+                direct.url.iter().for_each(|url| property("python:direct-url", url));
+                if direct.editable == Editable::Yes {
+                    property("python:editable", "true");
                 }
             }
             let handle = out.add(package, since(view, path, dist).unwrap_or(last));
@@ -178,11 +178,11 @@ fn dist(text: &str) -> Result<Dist, String> {
             "summary" => dist.summary = value.lines().next().and_then(field),
             "home-page" => dist.homepage = Some(value),
             "project-url" => {
-                if let Some((label, url)) = value.split_once(',') {
-                    if matches!(label.trim().to_ascii_lowercase().as_str(), "homepage" | "home" | "home page")
-                    {
-                        project_home = field(url);
-                    }
+                let home = ["homepage", "home", "home page"];
+                if let Some((label, url)) = value.split_once(',')
+                    && home.contains(&label.trim().to_ascii_lowercase().as_str())
+                {
+                    project_home = field(url);
                 }
             }
             "author" => authors.0 = Some(value),
