@@ -493,8 +493,11 @@ async fn a_list_that_cannot_be_had_whole_is_an_error() {
     };
     let endless = ask(|_| reply(200, &[INDEX, ("Link", r#"<?again>; rel="next""#)], index(&[]))).await;
     assert_eq!(endless, ErrorKind::LimitExceeded { limit: "REFERRER_PAGES", value: 8 });
-    let elsewhere =
-        ask(|_| reply(200, &[INDEX, ("Link", r#"<http://127.0.0.1:1/>; rel="next""#)], index(&[]))).await;
+    let elsewhere = ask(|request| {
+        let next = format!(r#"<http://127.0.0.1:1{}>; rel="next""#, request.target);
+        reply(200, &[INDEX, ("Link", &next)], index(&[]))
+    })
+    .await;
     assert!(matches!(elsewhere, ErrorKind::Malformed(_)));
     let other_path = ask(|_| reply(200, &[INDEX, ("Link", r#"</v2/x>; rel="next""#)], index(&[]))).await;
     assert!(matches!(other_path, ErrorKind::Malformed(_)));

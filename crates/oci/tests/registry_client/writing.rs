@@ -181,6 +181,20 @@ async fn a_chunk_that_breaks_goes_on_where_the_registry_stopped() {
 }
 
 #[tokio::test]
+async fn an_upload_that_has_nothing_yet_goes_on_from_the_first_byte() {
+    let broken = AtomicUsize::new(0);
+    let (server, state) = lab(move |request| {
+        let first = request.method == "PATCH" && broken.fetch_add(1, Ordering::SeqCst) == 0;
+        first.then_some(Reply::Drop)
+    });
+    let (descriptor, bytes) = blob(1_500);
+    client(&server, &small_chunks()).push_blob(&descriptor, &bytes).await.unwrap();
+    assert_eq!(state.lock().unwrap().blobs[&descriptor.digest.to_string()], bytes);
+    assert_eq!(ranges(&server), ["0-999", "0-999", "1000-1499"]);
+    assert_eq!(lines(&server).iter().filter(|l| l.starts_with("POST")).count(), 1);
+}
+
+#[tokio::test]
 async fn an_upload_that_is_lost_starts_anew_from_the_first_byte() {
     let broken = AtomicUsize::new(0);
     let (server, state) = lab(move |request| {
@@ -496,6 +510,32 @@ async fn concurrent_writers_of_a_fallback_tag_lose_nothing() {
         attached(&server).await.into_iter().map(|mut d| d.annotations.remove("note").unwrap()).collect();
     notes.sort();
     assert_eq!(notes, (0..WRITERS).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_writer_who_comes_late_overwrites_nothing_for_good() {
+    let tag = subject().tag("");
+    let state = Shared::default();
+    let (inner, reads) = (state.clone(), AtomicUsize::new(0));
+    let server = Server::start(move |request| {
+        let answer = registry(&inner, request);
+        // The second read has seen our entry; then somebody who had read before us writes.
+        if request.line() == format!("GET /v2/a/b/manifests/{tag}")
+            && reads.fetch_add(1, Ordering::SeqCst) == 1
+        {
+            let entry = serde_json::to_string(&artifact(&subject(), "late").descriptor).unwrap();
+            let late =
+                format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{entry}]}}"#, media_type::INDEX);
+            let late = (media_type::INDEX.to_owned(), late.into_bytes());
+            inner.lock().unwrap().manifests.insert(tag.clone(), late);
+        }
+        answer
+    });
+    let ours = artifact(&subject(), "ours");
+    client(&server, &options()).attach(&ours).await.unwrap();
+    let entries = attached(&server).await;
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[1].digest, ours.descriptor.digest);
 }
 
 #[tokio::test]
