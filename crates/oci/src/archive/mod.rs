@@ -4,7 +4,10 @@
 //! Plain tar only; nothing is unpacked, and no member is held in memory. An archive with an `index.json` is
 //! read exactly like a layout directory, by the same code. An older `docker save` has no manifest, so one is
 //! made for it: the same bytes every time, but a digest that nobody has published; what is signed for a
-//! registry is not found under it. Refused: see [`tar`](self) below, and writing.
+//! registry is not found under it.
+//!
+//! Refused: writing, compressed archives, two members of one name, members whose name leaves the archive,
+//! sparse members, and more members or longer names than the module `tar` allows.
 
 mod docker;
 mod tar;
