@@ -19,18 +19,16 @@ use crate::limits;
 use crate::statement::{IN_TOTO, PredicateType, Statement};
 use crate::trust::Trust;
 use crate::verdict::{Explanation, Refusal, Signer};
+use crate::wire::{BundleWire, EnvelopeWire, open_envelope};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use seaworthy_oci::{Algorithm, Digest, strict};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use sigstore_types::{ArtifactDigest, Bundle, DerCertificate, DerPublicKey, HashAlgorithm};
 use sigstore_verify::{
     Error as SigstoreError, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult,
 };
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Something that trusted signers vouch for. Only this file can make one.
@@ -143,60 +141,6 @@ fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
         Err(refuse(Refusal::VerifierPanicked, "a parser panicked on this evidence; please report it"))
     })
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BundleWire<'a> {
-    #[serde(borrow)]
-    media_type: Cow<'a, str>,
-    #[serde(borrow)]
-    verification_material: MaterialWire<'a>,
-    #[serde(borrow)]
-    dsse_envelope: Option<EnvelopeWire<'a>>,
-    message_signature: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct MaterialWire<'a> {
-    #[serde(borrow)]
-    public_key: Option<HintWire<'a>>,
-    certificate: Option<CertificateWire>,
-    x509_certificate_chain: Option<ChainWire>,
-    tlog_entries: Option<Vec<IgnoredAny>>,
-}
-
-#[derive(Deserialize)]
-struct HintWire<'a> {
-    #[serde(borrow, default)]
-    hint: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CertificateWire {
-    raw_bytes: String,
-}
-
-#[derive(Deserialize)]
-struct ChainWire {
-    certificates: Vec<CertificateWire>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EnvelopeWire<'a> {
-    #[serde(borrow)]
-    payload_type: Cow<'a, str>,
-    #[serde(borrow)]
-    payload: Cow<'a, str>,
-    signatures: Vec<SignatureWire>,
-}
-
-#[derive(Deserialize)]
-struct SignatureWire {
-    sig: String,
 }
 
 /// A sigstore bundle, v0.1 to v0.3.
@@ -332,36 +276,6 @@ fn simple_signing(content: &[u8], item: &Item, question: Question<'_>, known: &m
         return Err(wrong_subject(&payload.digest.to_string(), question));
     }
     Ok(Outcome::Verified(Verified { value: Claim::Signature, signers, subjects: vec![payload.digest] }))
-}
-
-/// An envelope after base64.
-struct Opened {
-    payload: Vec<u8>,
-    signature: Vec<u8>,
-}
-
-fn open_envelope(wire: &EnvelopeWire<'_>) -> Result<Opened> {
-    // A signature beside the trusted one could be taken for it by somebody else's verifier.
-    let [signature] = wire.signatures.as_slice() else {
-        return Err(refuse(
-            Refusal::SignatureCount,
-            format!("the envelope has {} signatures; exactly one is accepted", wire.signatures.len()),
-        ));
-    };
-    if wire.payload_type != IN_TOTO {
-        let shown: String = wire.payload_type.chars().take(100).collect();
-        return Err(refuse(
-            Refusal::PayloadTypeRefused,
-            format!("the payload type is '{}', not '{IN_TOTO}'", shown.escape_debug()),
-        ));
-    }
-    let bad = |what: &str, e: base64::DecodeError| {
-        refuse(Refusal::EvidenceMalformed, format!("the envelope's {what} is no base64: {e}"))
-    };
-    Ok(Opened {
-        payload: STANDARD.decode(wire.payload.as_bytes()).map_err(|e| bad("payload", e))?,
-        signature: STANDARD.decode(&signature.sig).map_err(|e| bad("signature", e))?,
-    })
 }
 
 /// Reads the payload of an envelope whose signers are known, and not before.

@@ -31,6 +31,8 @@ pub mod sboms;
 mod statement;
 mod trust;
 mod verdict;
+mod walk;
+mod wire;
 
 pub use authority::{Authority, Identity, PUBLIC_KEY_BYTES, PublicKey, TrustedKey};
 pub use error::Error;

@@ -434,10 +434,12 @@ fn legacy_annotations(key: &Key, payload: &[u8]) -> BTreeMap<String, String> {
     BTreeMap::from([("dev.cosignproject.cosign/signature".into(), signature)])
 }
 
+type Layer = (&'static str, Vec<u8>, BTreeMap<String, String>);
+
 #[test]
 fn legacy_signatures_are_judged_like_the_others() {
     let (key, other) = (Key::new(1), Digest::sha256(b"other"));
-    let judge = |layers: &dyn Fn(&Digest) -> (&'static str, Vec<u8>, BTreeMap<String, String>)| {
+    let judge = |layers: &dyn Fn(&Digest) -> Layer| {
         let mut lab = Lab::new();
         let image = lab.image("amd64");
         lab.legacy(&image.digest, ".sig", &[layers(&image.digest)]);

@@ -111,3 +111,21 @@ fn what_is_attached_is_listed_by_kind_and_signer() {
         assert_eq!(json[0]["format"], "bundle");
     });
 }
+
+/// SBOMs to look into are those that verify, the newest first, and nobody else's.
+#[test]
+fn attested_sboms_can_be_looked_into() {
+    run(async {
+        let (source, image) = open("everything", "image").await;
+        let of = async |name: &str| {
+            seaworthy_verifier::sboms::attested(source.as_ref(), image.digest(), &[key(name)], now())
+                .await
+                .unwrap()
+        };
+        let found = of("cosign").await;
+        assert!(!found.is_empty());
+        assert!(found.iter().all(|sbom| sbom.signers[0].authority == "cosign"));
+        assert!(found.windows(2).all(|w| w[0].inventory.created >= w[1].inventory.created));
+        assert!(of("second").await.is_empty());
+    });
+}
