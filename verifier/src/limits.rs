@@ -17,8 +17,6 @@ pub const STATEMENT_SUBJECTS: usize = 1_000;
 pub const LOG_ENTRIES: usize = 8;
 /// Platforms of one index that are judged at once; the official images have about a dozen.
 pub const PLATFORMS: usize = 64;
-/// Packages of one SBOM.
-pub const SBOM_PACKAGES: usize = 200_000;
 /// Explanations that one requirement lists; the rest are counted.
 pub const EXPLANATIONS: usize = 50;
 /// A policy file.

@@ -252,7 +252,7 @@ fn what_no_policy_speaks_about_is_denied() {
 }
 
 /// Somebody else's log entry: kind `dsse` over another payload, with a signature of its own.
-fn foreign_log_entry(payload: &[u8], signature: &[u8], key: &Key) -> Value {
+pub fn foreign_log_entry(payload: &[u8], signature: &[u8], key: &Key) -> Value {
     use base64::Engine as _;
     let b64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
     let body = json!({
@@ -422,13 +422,13 @@ fn b12_annotations_do_not_make_an_attestation() {
     assert_eq!(lab.judge(&image, signed_policy()).unwrap().decision, Decision::Allow);
 }
 
-const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+pub const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
-fn simple_signing(digest: &Digest) -> Vec<u8> {
+pub fn simple_signing(digest: &Digest) -> Vec<u8> {
     format!(r#"{{"critical":{{"identity":{{"docker-reference":"r.example/a"}},"image":{{"docker-manifest-digest":"{digest}"}},"type":"cosign container image signature"}},"optional":null}}"#).into_bytes()
 }
 
-fn legacy_annotations(key: &Key, payload: &[u8]) -> BTreeMap<String, String> {
+pub fn legacy_annotations(key: &Key, payload: &[u8]) -> BTreeMap<String, String> {
     use base64::Engine as _;
     let signature = base64::engine::general_purpose::STANDARD.encode(key.sign(payload));
     BTreeMap::from([("dev.cosignproject.cosign/signature".into(), signature)])
@@ -604,6 +604,28 @@ fn d02_claimed_sizes() {
         lab.list(&image.digest, Descriptor { artifact_type: Some(media_type::EMPTY.into()), ..manifest });
         denied(&lab.judge(&image, signed_policy()).unwrap(), code, "");
     }
+}
+
+/// D01, D02: pieces that are small enough each, and too much together.
+#[test]
+fn d01_too_many_bytes_of_evidence() {
+    let judge = |last: u64| {
+        let (mut lab, image) = good();
+        for (n, size) in [(1, 32 << 20), (2, last)] {
+            let layer = Descriptor { size, ..lab.blob(BUNDLE, format!("{n}").as_bytes()) };
+            let empty = lab.blob(media_type::EMPTY, b"{}");
+            let manifest = lab.manifest(&json!({
+                "schemaVersion": 2, "mediaType": media_type::MANIFEST, "artifactType": BUNDLE, "config": empty,
+                "layers": [layer], "subject": image,
+            }));
+            lab.list(&image.digest, Descriptor { artifact_type: Some(BUNDLE.into()), ..manifest });
+        }
+        lab.judge(&image, signed_policy())
+    };
+    // The good bundle's own bytes go over the limit in the one case and not in the other.
+    assert_eq!(judge((32 << 20) - 4096).unwrap().decision, Decision::Allow);
+    let error = judge(32 << 20).unwrap_err();
+    assert!(error.to_string().contains("bytes of evidence, more than the limit EVIDENCE_BYTES"), "{error}");
 }
 
 /// D03: duplicate keys in signed documents, and nesting without end.

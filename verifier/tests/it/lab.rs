@@ -256,6 +256,34 @@ impl Lab {
         self.tag(subject.tag(suffix), &manifest);
     }
 
+    /// Writes everything as an OCI layout; `image` gets the tag `image`.
+    pub fn save(&self, dir: &Path, image: &Descriptor) {
+        let blobs = dir.join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).unwrap();
+        std::fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        for (digest, bytes) in self.blobs.iter().chain(&self.manifests) {
+            std::fs::write(blobs.join(digest.hex()), bytes).unwrap();
+        }
+        let entry = |digest: &Digest, tag: Option<&str>| {
+            let body: Value = serde_json::from_slice(&self.manifests[digest]).unwrap();
+            let mut entry = json!({
+                "mediaType": body["mediaType"], "digest": digest, "size": self.manifests[digest].len(),
+            });
+            if let Some(kind) = body.get("artifactType") {
+                entry["artifactType"] = kind.clone();
+            }
+            if let Some(tag) = tag {
+                entry["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+            }
+            entry
+        };
+        let mut entries = vec![entry(&image.digest, Some("image"))];
+        entries.extend(self.tags.iter().map(|(tag, digest)| entry(digest, Some(tag))));
+        entries.extend(self.listed.iter().map(|(_, d)| entry(&d.digest, None)));
+        let index = json!({ "schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": entries });
+        std::fs::write(dir.join("index.json"), index.to_string()).unwrap();
+    }
+
     pub fn pinned(&self, descriptor: &Descriptor) -> Pinned {
         let reference = Reference { location: self.location.clone(), tag: Some("1".into()), digest: None };
         Pinned::new(&reference, descriptor.clone())

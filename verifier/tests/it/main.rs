@@ -11,3 +11,4 @@ mod lab;
 mod modes;
 mod policies;
 mod sboms;
+mod vectors;
