@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 /// What is in one image (or directory, or document).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Inventory {
     /// What the inventory is of.
     pub subject: Subject,
@@ -29,6 +30,7 @@ pub struct Inventory {
 
 /// What an inventory is of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Subject {
     /// A name for people: `registry.example/app`, without tag where a digest is known.
     pub name: String,
@@ -71,6 +73,7 @@ pub enum Creator {
 
 /// `/etc/os-release` (os-release(5)).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OsRelease {
     /// `ID`: `debian`, `alpine`.
     pub id: String,
@@ -86,6 +89,7 @@ pub struct OsRelease {
 
 /// One layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Layer {
     /// The digest of the stored blob.
     pub digest: String,
@@ -139,6 +143,7 @@ pub enum Presence {
 
 /// One package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Package {
     /// Unique within the inventory and the same in every run; see [`Package::stable_id`].
     pub id: String,
@@ -248,6 +253,7 @@ pub enum RelationshipKind {
 
 /// Something that could not be read or was left out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Gap {
     /// The path or layer it is about.
     pub path: String,
