@@ -132,8 +132,21 @@ impl Printer {
     }
 }
 
-/// Rows under a header, columns aligned. The last column is not padded, so that lines have no tail.
+/// How wide a table may be: as wide as the terminal, so that its rows stay rows; without end in a pipe.
+fn room() -> usize {
+    if !std::io::stdout().is_terminal() {
+        return usize::MAX;
+    }
+    terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| usize::from(width.0).max(60))
+}
+
+/// Rows under a header, columns aligned. The last column is not padded, so that lines have no tail; on a
+/// terminal it is cut to fit.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    table_within(header, rows, room())
+}
+
+fn table_within(header: &[&str], rows: &[Vec<String>], room: usize) -> String {
     let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -146,7 +159,13 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         for (cell, width) in cells.zip(&widths) {
             text.push_str(&format!("{cell:width$}  "));
         }
-        out.push_str(&paint(style, text.trim_end()));
+        let text = text.trim_end();
+        if text.chars().count() > room {
+            let cut: String = text.chars().take(room.saturating_sub(1)).collect();
+            out.push_str(&paint(style, cut + "…"));
+        } else {
+            out.push_str(&paint(style, text));
+        }
         out.push('\n');
     };
     line(&mut header.iter().copied(), BOLD);
@@ -158,7 +177,14 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{plain, table};
+    use super::{plain, table, table_within};
+
+    #[test]
+    fn a_row_stays_a_row_on_a_terminal() {
+        let rows = [vec!["a".into(), "MIT AND GPL-2.0-only".into()]];
+        let text = anstream::adapter::strip_str(&table_within(&["N", "LICENSE"], &rows, 10)).to_string();
+        assert_eq!(text, "N  LICENSE\na  MIT AN…\n");
+    }
 
     #[test]
     fn columns_align_and_lines_have_no_tail() {

@@ -338,7 +338,11 @@ fn human(document: &Document<'_>, inventory: &Inventory) -> String {
     let kinds: Vec<String> = s.ecosystems.iter().map(|(k, n)| format!("{n} {k}")).collect();
     row("packages", &format!("{} ({})", s.packages, kinds.join(", ")));
     row("licences", &format!("{} packages without one", s.without_license));
-    let missing: Vec<String> = s.missing_elements.iter().map(|(k, n)| format!("{k} in {n}")).collect();
+    let missing = |(element, packages): (&&str, &usize)| match packages {
+        0 => (*element).to_owned(),
+        n => format!("{element} in {n}"),
+    };
+    let missing: Vec<String> = s.missing_elements.iter().map(missing).collect();
     row(
         "NTIA 2021",
         &if missing.is_empty() { "complete".into() } else { format!("missing {}", missing.join(", ")) },

@@ -37,7 +37,12 @@ pub(crate) async fn login(args: &Login, options: &OpenOptions, printer: &Printer
         return Err(Failure::usage("login asks the registry, and --offline forbids it")
             .hint("give --no-check to store without asking"));
     } else {
-        registry_login::check(&args.registry, &username, &password, &options.registry).await?;
+        match registry_login::check(&args.registry, &username, &password, &options.registry).await? {
+            registry_login::Checked::Accepted => {}
+            registry_login::Checked::NotAsked => {
+                printer.warn(format!("{} asks for no credentials: these were not checked", args.registry));
+            }
+        }
     }
     let (kept, place) = match Store::docker()?.store(&args.registry, &username, &password)? {
         Kept::File(path) => ("file", path.display().to_string()),

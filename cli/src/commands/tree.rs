@@ -52,6 +52,11 @@ pub(crate) async fn run(args: &Tree, options: &OpenOptions, printer: &Printer) -
             let checked = evidence::check_item(opened.place.as_ref(), &item, &authorities, now).await?;
             entries.push(Entry { item, checked });
         }
+        // The order of a listing is the registry's; people want like beside like.
+        entries.sort_by_cached_key(|e: &Entry| {
+            let predicate = e.checked.predicate_type.as_ref().map(ToString::to_string);
+            (kebab(&e.checked.kind), predicate, kebab(&e.item.format), e.item.manifest.clone())
+        });
         subjects.push(Subject { digest, role, evidence: entries });
     }
     let document = Document { image: opened.pinned.to_string(), subjects };
