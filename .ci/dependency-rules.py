@@ -20,13 +20,20 @@ LIST = os.path.join(HERE, "verifier-crates.txt")
 
 # Direct dependencies inside the workspace: package -> what it may use.
 MAY_USE = {
-    "seaworthy": {"seaworthy-oci", "seaworthy-sbom", "seaworthy-catalog", "seaworthy-sign", "seaworthy-verifier"},
+    "seaworthy": {
+        "seaworthy-oci", "seaworthy-sbom", "seaworthy-catalog", "seaworthy-sign", "seaworthy-verifier",
+        "seaworthy-authority",
+    },
     "seaworthy-oci": set(),
     "seaworthy-sbom": set(),
     "seaworthy-catalog": {"seaworthy-oci", "seaworthy-sbom"},
     "seaworthy-sign": {"seaworthy-oci"},
+    "seaworthy-authority": {"seaworthy-sign"},
     "seaworthy-verifier": {"seaworthy-oci", "seaworthy-sbom"},
-    "seaworthy-tests": {"seaworthy-oci", "seaworthy-sbom", "seaworthy-catalog", "seaworthy-sign", "seaworthy-verifier"},
+    "seaworthy-tests": {
+        "seaworthy-oci", "seaworthy-sbom", "seaworthy-catalog", "seaworthy-sign", "seaworthy-verifier",
+        "seaworthy-authority",
+    },
 }
 # Crate -> the only packages of ours that may name it (development dependencies aside).
 ONLY_FOR = {
@@ -39,6 +46,7 @@ ONLY_FOR = {
 NEVER_IN_VERIFIER = {
     "seaworthy-sign": "private keys",
     "seaworthy-catalog": "parsers of hostile packages",
+    "seaworthy-authority": "the other side of what it checks",
     "tar": "archives",
     "zip": "archives",
     "zstd": "archives",
