@@ -1,6 +1,6 @@
 //! What a format has no place for, carried beside it.
 //!
-//! A writer builds the format's own form of a package, reads that back, and puts into [`Extra`] exactly what
+//! A writer builds the format's own form of a package, reads that back, and puts into `Extra` exactly what
 //! came back different. So nothing is lost, nothing is said twice, and a format that learns a field needs
 //! no change here.
 //!

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 /// A directory with `testdata` in it, and the environment of a machine that nobody configured.
 pub struct World {
@@ -190,6 +189,3 @@ fn split(text: &str) -> Vec<String> {
     words.extend(word);
     words
 }
-
-/// Long enough for anything here on a busy machine; nothing waits for it when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(60);

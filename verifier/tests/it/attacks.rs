@@ -666,3 +666,38 @@ fn d06_failures_are_not_absence() {
         }
     }
 }
+
+/// B14: every way in which a place can fail, at every question it is asked, ends in a denial or in an error,
+/// never in a yes; also for an image whose evidence is good.
+#[test]
+fn b14_no_failure_is_a_yes() {
+    let kinds = [
+        ErrorKind::NotFound,
+        ErrorKind::Unauthorized,
+        ErrorKind::Forbidden,
+        ErrorKind::Throttled { retry_after: None },
+        ErrorKind::Server { status: 500 },
+        ErrorKind::UnexpectedStatus { status: 418 },
+        ErrorKind::Unreachable("reset".into()),
+        ErrorKind::Timeout { after: std::time::Duration::from_secs(1) },
+        ErrorKind::LimitExceeded { limit: "X", value: 1 },
+        ErrorKind::DigestMismatch { expected: "a".into(), actual: "b".into() },
+        ErrorKind::SizeMismatch { expected: 1, actual: 2 },
+        ErrorKind::Malformed("odd".into()),
+        ErrorKind::InvalidReference("odd".into()),
+        ErrorKind::Ambiguous("odd".into()),
+        ErrorKind::Unsupported("odd".into()),
+        ErrorKind::Local("disk".into()),
+        ErrorKind::Offline,
+    ];
+    for kind in kinds {
+        for ask in [Ask::Referrers, Ask::Blob, Ask::Manifest] {
+            let (mut lab, image) = good();
+            lab.fail(ask, kind.clone());
+            match lab.judge(&image, signed_policy()) {
+                Ok(verdict) => assert_eq!(verdict.decision, Decision::Deny, "{ask:?} {kind:?}"),
+                Err(error) => assert_ne!(error.exit_code(), 0, "{ask:?} {kind:?}"),
+            }
+        }
+    }
+}
