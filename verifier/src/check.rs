@@ -12,8 +12,9 @@
 //! Hints (key hints, annotations, media types) choose words in explanations and nothing else. A panic in a
 //! parser below is caught and is a refusal. No result is remembered.
 
-use crate::authority::{Authority, Identity, KeyKind, PublicKey, TrustedKey, Who};
+use crate::authority::{Authority, Identity, TrustedKey, Who};
 use crate::evidence::{Format, Item, Kind};
+use crate::key::PublicKey;
 use crate::legacy::{self, Material, SimpleSigning};
 use crate::limits;
 use crate::statement::{IN_TOTO, PredicateType, Statement};
@@ -132,12 +133,12 @@ struct Known {
 
 type Result<T, E = Explanation> = std::result::Result<T, E>;
 
-fn refuse(code: Refusal, message: impl Into<String>) -> Explanation {
+pub(crate) fn refuse(code: Refusal, message: impl Into<String>) -> Explanation {
     Explanation::new(code, message)
 }
 
 /// Runs `f`; a panic in it is a refusal. What `f` leaves half-done is thrown away by the caller.
-fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
         Err(refuse(Refusal::VerifierPanicked, "a parser panicked on this evidence; please report it"))
     })
@@ -436,29 +437,7 @@ fn by_keys(
 
 /// Whether the signature is good under `key`: exact bytes, exact algorithm.
 fn signature_fits(key: &PublicKey, signed: &Signed<'_>) -> bool {
-    let prefix = signed.message.prefix();
-    match &key.kind {
-        KeyKind::P256(key) => {
-            use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
-            let Ok(signature) = p256::ecdsa::Signature::from_der(signed.signature) else { return false };
-            let mut hasher = Sha256::new();
-            hasher.update(prefix.as_bytes());
-            hasher.update(signed.message.payload());
-            key.verify_prehash(&hasher.finalize(), &signature).is_ok()
-        }
-        KeyKind::Ed25519(key) => {
-            let Ok(signature) = ed25519_dalek::Signature::from_slice(signed.signature) else { return false };
-            match signed.message {
-                Message::Bytes(bytes) => key.verify_strict(bytes, &signature).is_ok(),
-                Message::Envelope { payload } => {
-                    let mut message = Vec::with_capacity(prefix.len() + payload.len());
-                    message.extend_from_slice(prefix.as_bytes());
-                    message.extend_from_slice(payload);
-                    key.verify_strict(&message, &signature).is_ok()
-                }
-            }
-        }
-    }
+    key.fits(signed.message.prefix().as_bytes(), signed.message.payload(), signed.signature)
 }
 
 /// Checks the log entries beside a key's signature; the verified times of signing, where there are any.
@@ -509,7 +488,7 @@ fn log_of_key(
 }
 
 /// sigstore-verify takes an entry with neither proof nor promise for verified: there is nothing to verify.
-fn every_entry_proves(bundle: &Bundle) -> Result<()> {
+pub(crate) fn every_entry_proves(bundle: &Bundle) -> Result<()> {
     let bare = |e: &sigstore_types::TransparencyLogEntry| {
         e.inclusion_proof.is_none() && e.inclusion_promise.is_none()
     };
@@ -538,8 +517,17 @@ fn by_identity(
     every_entry_proves(bundle)?;
     let policy = VerificationPolicy::new(identity.identity.clone(), identity.issuer.clone());
     let result = ask_sigstore(trust, bundle, signed, &policy, question)?;
-    // Read what was done, not only that nothing failed.
-    if signed.log_entries == 0 || !result.tlog_verified() {
+    identity_proven(&result, identity, signed.log_entries)?;
+    Ok(authority.signer(identity.id()))
+}
+
+/// Reads what was done, not only that nothing failed.
+pub(crate) fn identity_proven(
+    result: &VerificationResult,
+    identity: &Identity,
+    log_entries: usize,
+) -> Result<()> {
+    if log_entries == 0 || !result.tlog_verified() {
         return Err(refuse(Refusal::LogEntryMissing, "no transparency log entry was verified"));
     }
     if result.verified_timestamps().is_empty() {
@@ -556,7 +544,7 @@ fn by_identity(
     if !exact {
         return Err(refuse(Refusal::IdentityMismatch, "the certificate names somebody else"));
     }
-    Ok(authority.signer(identity.id()))
+    Ok(())
 }
 
 /// Asks sigstore-verify, and sorts its errors.
@@ -590,22 +578,25 @@ fn ask_sigstore(
             trust.verifier().verify(artifact, bundle, policy)
         }
     };
-    result.map_err(|error| {
-        let code = match &error {
-            SigstoreError::IdentityMismatch { .. } | SigstoreError::IssuerMismatch { .. } => {
-                Refusal::IdentityMismatch
-            }
-            SigstoreError::SignatureInvalid(_) => Refusal::SignatureInvalid,
-            SigstoreError::ArtifactMismatch(_) => Refusal::SubjectMismatch,
-            SigstoreError::Certificate(_) => Refusal::CertificateInvalid,
-            SigstoreError::TransparencyLog(_) => Refusal::LogEntryInvalid,
-            SigstoreError::Timestamp(_) => Refusal::TimestampMissing,
-            SigstoreError::Bundle(_) if signed.log_entries == 0 => Refusal::LogEntryMissing,
-            _ => Refusal::EvidenceMalformed,
-        };
-        let text: String = error.to_string().chars().take(400).collect();
-        refuse(code, text.replace(char::is_control, " "))
-    })
+    result.map_err(|error| sorted(&error, signed.log_entries))
+}
+
+/// A library's error as one of our refusals.
+pub(crate) fn sorted(error: &SigstoreError, log_entries: usize) -> Explanation {
+    let code = match &error {
+        SigstoreError::IdentityMismatch { .. } | SigstoreError::IssuerMismatch { .. } => {
+            Refusal::IdentityMismatch
+        }
+        SigstoreError::SignatureInvalid(_) => Refusal::SignatureInvalid,
+        SigstoreError::ArtifactMismatch(_) => Refusal::SubjectMismatch,
+        SigstoreError::Certificate(_) => Refusal::CertificateInvalid,
+        SigstoreError::TransparencyLog(_) => Refusal::LogEntryInvalid,
+        SigstoreError::Timestamp(_) => Refusal::TimestampMissing,
+        SigstoreError::Bundle(_) if log_entries == 0 => Refusal::LogEntryMissing,
+        _ => Refusal::EvidenceMalformed,
+    };
+    let text: String = error.to_string().chars().take(400).collect();
+    refuse(code, text.replace(char::is_control, " "))
 }
 
 fn to_bundle(value: &serde_json::Value) -> Result<Bundle> {
@@ -615,7 +606,7 @@ fn to_bundle(value: &serde_json::Value) -> Result<Bundle> {
 }
 
 /// Whom a certificate names, for showing.
-fn certificate_identity(der: &[u8]) -> Option<String> {
+pub(crate) fn certificate_identity(der: &[u8]) -> Option<String> {
     let info = guarded(|| {
         sigstore_verify::crypto::parse_certificate_info(&DerCertificate::new(der.to_vec()))
             .map_err(|e| refuse(Refusal::CertificateInvalid, e.to_string()))
@@ -626,7 +617,7 @@ fn certificate_identity(der: &[u8]) -> Option<String> {
     Some(format!("{identity} ({issuer})").escape_debug().to_string())
 }
 
-fn shown_hint(hint: &str) -> String {
+pub(crate) fn shown_hint(hint: &str) -> String {
     // The usual hint is the key's SHA-256 in base64; then it is shown in the form of signer ids.
     match STANDARD.decode(hint) {
         Ok(bytes) if bytes.len() == 32 => format!("key sha256:{}", hex::encode(bytes)),

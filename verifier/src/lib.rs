@@ -19,11 +19,13 @@
 //! socket and no global state of its own.
 
 mod authority;
+mod blob;
 mod check;
 mod error;
 pub mod evidence;
 mod files;
 mod judge;
+mod key;
 mod legacy;
 pub mod limits;
 pub mod policy;
@@ -34,8 +36,12 @@ mod verdict;
 mod walk;
 mod wire;
 
-pub use authority::{Authority, Identity, PUBLIC_KEY_BYTES, PublicKey, TrustedKey};
+pub use authority::{Authority, Identity, TrustedKey};
+pub use blob::{
+    Artifact, BLOB_BUNDLE_BYTES, BLOB_VERDICT_VERSION, BlobError, BlobVerdict, HELD_BYTES, verify_blob,
+};
 pub use error::Error;
+pub use key::{PUBLIC_KEY_BYTES, PublicKey};
 pub use policy::{ImageName, Mode, Policy, PolicyError, Problem, Requirement};
 pub use statement::PredicateType;
 pub use trust::{TRUSTED_ROOT_BYTES, Trust};

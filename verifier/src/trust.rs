@@ -1,7 +1,7 @@
 //! Trusted roots: whose certificates, logs and timestamps count.
 //!
-//! A root is read from a file that the administrator named, checked whole when it is loaded, and never
-//! fetched. A root that does not load is an error at start, not a signature that does not verify later.
+//! A root is read from a file that the administrator named, or is one of the three that come with the
+//! program; it is checked whole when it is loaded, and never fetched. A root that does not load is an error at start, not a signature that does not verify later.
 
 use sigstore_trust_root::TrustedRoot;
 use std::fmt;
@@ -43,6 +43,27 @@ impl Trust {
             .unwrap_or_else(|_| Err("its parser panicked".into()))
             .map_err(|e| format!("trusted root {label}: {e}"))?;
         Ok(Self { verifier: Arc::new(verifier), label: label.into() })
+    }
+
+    /// A root that is part of this program: `public-good` (the public Sigstore), `staging` (its test instance) or `github` (GitHub's own attestations), as the sigstore-trust-root crate
+    /// ships them, taken there from each root's TUF repository. `None` for any other name. It is as old as the
+    /// release: certificates and logs that came later are unknown to it.
+    pub fn embedded(name: &str) -> Option<Result<Self, String>> {
+        let json = match name {
+            "public-good" => sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT,
+            "staging" => sigstore_trust_root::SIGSTORE_STAGING_TRUSTED_ROOT,
+            "github" => sigstore_trust_root::SIGSTORE_GITHUB_TRUSTED_ROOT,
+            _ => return None,
+        };
+        Some(Self::from_json(json, name))
+    }
+
+    /// The root of the public Sigstore, as embedded.
+    ///
+    /// # Errors
+    /// As [`Trust::load`]; a broken release.
+    pub fn public_good() -> Result<Self, String> {
+        Self::from_json(sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT, "public-good")
     }
 
     /// The root that trusts nobody. It serves to check that a log entry belongs to its envelope, which needs

@@ -4,7 +4,8 @@
 //! versions. Nothing leaves [`seal`] whose signature does not verify with the signer's public key.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::signer::{Material, Payload, Signed, Signer};
+use crate::key::Hash;
+use crate::signer::{Beside, Material, Payload, Signed, Signer, Witnesses};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sigstore_types::bundle::{Bundle, SignatureContent};
@@ -52,23 +53,83 @@ pub fn envelope_json(payload_type: &str, payload: &[u8], signature: &[u8]) -> Re
 /// [`ErrorKind::SelfCheck`] where what was written does not read back as what was signed.
 pub fn bundle_json(payload_type: &str, payload: &[u8], signed: &Signed) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(encoded_len(payload.len()) as usize + 1024);
-    out.extend_from_slice(format!(r#"{{"mediaType":"{MEDIA_TYPE}","verificationMaterial":"#).as_bytes());
-    match &signed.material {
-        Material::PublicKey { hint } => {
-            out.extend_from_slice(format!(r#"{{"publicKey":{{"hint":{}}}}}"#, quoted(hint)?).as_bytes());
-        }
-    }
+    write_head(&mut out, &signed.material)?;
     out.extend_from_slice(br#","dsseEnvelope":"#);
     write_envelope(&mut out, payload_type, payload, &signed.signature)?;
     out.push(b'}');
     match Statement::of_bundle(&out) {
         Some(read) if read.payload == payload && read.signature == signed.signature => Ok(out),
-        _ => Err(Error::new(
-            "write",
-            "bundle",
-            ErrorKind::SelfCheck("it does not read back as it was written".into()),
-        )),
+        _ => Err(unlike()),
     }
+}
+
+/// The bundle of a signed file, whose `digest` under `hash` was signed.
+///
+/// # Errors
+/// [`ErrorKind::SelfCheck`] where what was written does not read back as what was signed.
+pub fn message_json(hash: Hash, digest: &[u8], signed: &Signed) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(1024);
+    write_head(&mut out, &signed.material)?;
+    out.extend_from_slice(
+        format!(
+            r#","messageSignature":{{"messageDigest":{{"algorithm":"{}","digest":"{}"}},"signature":"{}"}}}}"#,
+            hash.bundle_name(),
+            STANDARD.encode(digest),
+            STANDARD.encode(&signed.signature)
+        )
+        .as_bytes(),
+    );
+    let read = std::str::from_utf8(&out).ok().and_then(|text| Bundle::from_json(text).ok());
+    match read.map(|bundle| bundle.content) {
+        Some(SignatureContent::MessageSignature(message))
+            if message.signature.as_bytes() == signed.signature.as_slice() =>
+        {
+            Ok(out)
+        }
+        _ => Err(unlike()),
+    }
+}
+
+fn unlike() -> Error {
+    Error::new("write", "bundle", ErrorKind::SelfCheck("it does not read back as it was written".into()))
+}
+
+fn write_head(out: &mut Vec<u8>, material: &Material) -> Result<()> {
+    out.extend_from_slice(format!(r#"{{"mediaType":"{MEDIA_TYPE}","verificationMaterial":"#).as_bytes());
+    match material {
+        Material::PublicKey { hint } => {
+            out.extend_from_slice(format!(r#"{{"publicKey":{{"hint":{}}}}}"#, quoted(hint)?).as_bytes());
+        }
+        Material::WitnessedKey { hint, witnesses } => {
+            out.extend_from_slice(format!(r#"{{"publicKey":{{"hint":{}}}"#, quoted(hint)?).as_bytes());
+            write_witnesses(out, witnesses);
+        }
+        Material::Certificate { certificate, witnesses } => {
+            let certificate = STANDARD.encode(certificate);
+            out.extend_from_slice(format!(r#"{{"certificate":{{"rawBytes":"{certificate}"}}"#).as_bytes());
+            write_witnesses(out, witnesses);
+        }
+    }
+    Ok(())
+}
+
+/// The rest of the material, with its closing brace.
+fn write_witnesses(out: &mut Vec<u8>, witnesses: &Witnesses) {
+    if !witnesses.log_entries.is_empty() {
+        out.extend_from_slice(format!(r#","tlogEntries":[{}]"#, witnesses.log_entries.join(",")).as_bytes());
+    }
+    if !witnesses.timestamps.is_empty() {
+        let stamps: Vec<String> = witnesses
+            .timestamps
+            .iter()
+            .map(|der| format!(r#"{{"signedTimestamp":"{}"}}"#, STANDARD.encode(der)))
+            .collect();
+        let stamps = stamps.join(",");
+        out.extend_from_slice(
+            format!(r#","timestampVerificationData":{{"rfc3161Timestamps":[{stamps}]}}"#).as_bytes(),
+        );
+    }
+    out.push(b'}');
 }
 
 fn quoted(text: &str) -> Result<String> {
@@ -103,14 +164,23 @@ pub(crate) struct Statement {
     pub(crate) payload_type: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) signature: Vec<u8>,
+    certificate: Option<Vec<u8>>,
+    log_entries: usize,
+    timestamps: usize,
 }
 
 impl Statement {
     /// The statement in a bundle, if it is one.
     pub(crate) fn of_bundle(json: &[u8]) -> Option<Self> {
         let bundle = Bundle::from_json(std::str::from_utf8(json).ok()?).ok()?;
+        let certificate = bundle.signing_certificate().map(|c| c.as_bytes().to_vec());
+        let material = &bundle.verification_material;
+        let log_entries = material.tlog_entries.len();
+        let timestamps = material.timestamp_verification_data.rfc3161_timestamps.len();
         match bundle.content {
-            SignatureContent::DsseEnvelope(envelope) => Some(Self::new(envelope)),
+            SignatureContent::DsseEnvelope(envelope) => {
+                Some(Self { certificate, log_entries, timestamps, ..Self::new(envelope) })
+            }
             _ => None,
         }
     }
@@ -125,12 +195,20 @@ impl Statement {
             payload_type: envelope.payload_type,
             payload: envelope.payload.into_bytes(),
             signature: envelope.signature.sig.into_bytes(),
+            certificate: None,
+            log_entries: 0,
+            timestamps: 0,
         }
     }
 
     /// Whether `signer` made this.
     pub(crate) fn made_by(&self, signer: &dyn Signer) -> bool {
         let payload = Payload::Dsse { payload_type: &self.payload_type, payload: &self.payload };
-        signer.made(&payload, &self.signature)
+        let beside = Beside {
+            certificate: self.certificate.as_deref(),
+            log_entries: self.log_entries,
+            timestamps: self.timestamps,
+        };
+        signer.made_with(&payload, &self.signature, &beside)
     }
 }

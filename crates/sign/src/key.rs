@@ -1,17 +1,21 @@
 //! Private and public keys: what we sign with, and what others verify with.
 //!
-//! Made and read: ECDSA on P-256 with SHA-256, and Ed25519 (pure, RFC 8032). Private keys come as PKCS#8
-//! (`PRIVATE KEY`), SEC1 (`EC PRIVATE KEY`) or encrypted by cosign; public keys as SPKI (`PUBLIC KEY`).
+//! Made and read: ECDSA on P-256, P-384 and P-521 with SHA-256, SHA-384 and SHA-512; RSA of 2048, 3072 and
+//! 4096 bits (PKCS#1 v1.5 with SHA-256); Ed25519 (pure, RFC 8032). Private keys come as PKCS#8 (`PRIVATE
+//! KEY`), SEC1 (`EC PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or encrypted by cosign; public keys as SPKI
+//! (`PUBLIC KEY`).
 //!
-//! Refused by name: every other algorithm, among them P-224 and secp256k1, and RSA, P-384 and P-521 for
-//! now; keys encrypted in other ways than cosign's; files with more than one private key, because nobody
-//! could say which of them signed.
+//! Refused by name: every other algorithm, among them P-224, secp256k1 and shorter RSA; keys encrypted in
+//! other ways than cosign's; files with more than one private key, because nobody could say which of them
+//! signed.
 
 use crate::cosign_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pem::{self, Block, shown};
 use crate::secret::Secret;
 use crate::signer::Payload;
+use crate::wide;
+pub use crate::wide::Hash;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek as ed25519;
@@ -36,6 +40,16 @@ pub const KEY_FILE_BYTES: usize = 64 << 10;
 pub enum Algorithm {
     /// ECDSA on P-256 over SHA-256, signatures in DER.
     EcdsaP256,
+    /// ECDSA on P-384 over SHA-384, signatures in DER.
+    EcdsaP384,
+    /// ECDSA on P-521 over SHA-512, signatures in DER.
+    EcdsaP521,
+    /// RSA of 2048 bits, PKCS#1 v1.5 over SHA-256.
+    Rsa2048,
+    /// RSA of 3072 bits, PKCS#1 v1.5 over SHA-256.
+    Rsa3072,
+    /// RSA of 4096 bits, PKCS#1 v1.5 over SHA-256.
+    Rsa4096,
     /// Ed25519 over the message itself.
     Ed25519,
 }
@@ -45,8 +59,28 @@ impl Algorithm {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EcdsaP256 => "ecdsa-p256",
+            Self::EcdsaP384 => "ecdsa-p384",
+            Self::EcdsaP521 => "ecdsa-p521",
+            Self::Rsa2048 => "rsa-2048",
+            Self::Rsa3072 => "rsa-3072",
+            Self::Rsa4096 => "rsa-4096",
             Self::Ed25519 => "ed25519",
         }
+    }
+
+    /// The hash below its signatures, and the one that a bundle names for a file. Ed25519 signs the bytes
+    /// themselves; there it is SHA-256, which only describes the file.
+    pub fn hash(self) -> Hash {
+        match self {
+            Self::EcdsaP384 => Hash::Sha384,
+            Self::EcdsaP521 => Hash::Sha512,
+            Self::EcdsaP256 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 | Self::Ed25519 => Hash::Sha256,
+        }
+    }
+
+    /// Whether a digest is enough to sign.
+    pub fn signs_digests(self) -> bool {
+        self != Self::Ed25519
     }
 }
 
@@ -62,13 +96,18 @@ impl FromStr for Algorithm {
     fn from_str(text: &str) -> Result<Self> {
         match text.to_ascii_lowercase().as_str() {
             "ecdsa-p256" | "p256" | "p-256" | "ecdsa" => Ok(Self::EcdsaP256),
+            "ecdsa-p384" | "p384" | "p-384" => Ok(Self::EcdsaP384),
+            "ecdsa-p521" | "p521" | "p-521" => Ok(Self::EcdsaP521),
+            "rsa-2048" | "rsa2048" => Ok(Self::Rsa2048),
+            "rsa-3072" | "rsa3072" => Ok(Self::Rsa3072),
+            "rsa-4096" | "rsa4096" => Ok(Self::Rsa4096),
             "ed25519" => Ok(Self::Ed25519),
             _ => Err(Error::new(
                 "read algorithm",
                 format!("'{}'", shown(text)),
                 ErrorKind::UnsupportedKey("this algorithm".into()),
             )
-            .hint("ecdsa-p256 or ed25519")),
+            .hint("ecdsa-p256, ecdsa-p384, ecdsa-p521, rsa-2048, rsa-3072, rsa-4096 or ed25519")),
         }
     }
 }
@@ -97,6 +136,7 @@ impl KeyFile {
 
 enum Inner {
     P256(Box<p256::ecdsa::SigningKey>),
+    Wide(Box<wide::Private>),
     Ed25519(Box<ed25519::SigningKey>),
 }
 
@@ -118,7 +158,7 @@ fn broken(why: impl Into<String>) -> Error {
 
 fn unsupported(name: impl Into<String>) -> Error {
     Error::new("use", "key", ErrorKind::UnsupportedKey(name.into()))
-        .hint("make a key with `seaworthy keygen` (ecdsa-p256 or ed25519)")
+        .hint("make a key with `seaworthy keygen` (P-256, P-384, P-521, RSA of 2048, 3072 or 4096 bits, or Ed25519)")
 }
 
 /// The one block of `pem` that is or could be a private key.
@@ -144,6 +184,9 @@ impl PrivateKey {
     /// # Errors
     /// [`ErrorKind::Local`] where there is no randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self> {
+        if !matches!(algorithm, Algorithm::EcdsaP256 | Algorithm::Ed25519) {
+            return Self::wide(wide::Private::generate(algorithm)?);
+        }
         let mut seed = Zeroizing::new([0u8; 32]);
         // A P-256 scalar must be below the group order; one in 2^32 seeds is not. A source of randomness
         // that fails this eight times is broken.
@@ -152,7 +195,7 @@ impl PrivateKey {
                 .map_err(|e| Error::new("make", "key", ErrorKind::Local(format!("no randomness: {e}"))))?;
             match algorithm {
                 Algorithm::Ed25519 => return Self::ed25519(ed25519::SigningKey::from_bytes(&seed)),
-                Algorithm::EcdsaP256 => {
+                _ => {
                     if let Ok(key) = p256::ecdsa::SigningKey::from_slice(seed.as_slice()) {
                         return Self::p256(key);
                     }
@@ -167,12 +210,17 @@ impl PrivateKey {
         Ok(Self { inner: Inner::P256(Box::new(key)), public })
     }
 
+    fn wide(key: wide::Private) -> Result<Self> {
+        let public = PublicKey::from_spki_der(&key.spki()?)?;
+        Ok(Self { inner: Inner::Wide(Box::new(key)), public })
+    }
+
     fn ed25519(key: ed25519::SigningKey) -> Result<Self> {
         let public = PublicKey::ed25519(key.verifying_key())?;
         Ok(Self { inner: Inner::Ed25519(Box::new(key)), public })
     }
 
-    /// Reads a key file: PKCS#8, SEC1, or encrypted by cosign, for which `password` is needed.
+    /// Reads a key file: PKCS#8, SEC1, PKCS#1, or encrypted by cosign, for which `password` is needed.
     ///
     /// # Errors
     /// [`ErrorKind::PasswordNeeded`], [`ErrorKind::WrongPassword`], [`ErrorKind::BrokenKey`],
@@ -197,7 +245,7 @@ impl PrivateKey {
             }
             "ENCRYPTED PRIVATE KEY" => Err(unsupported("an encrypted PKCS#8 key")
                 .hint("decrypt it with `openssl pkcs8 -in KEY` and import the result")),
-            "RSA PRIVATE KEY" => Err(unsupported("an RSA key")),
+            "RSA PRIVATE KEY" => Self::wide(wide::Private::rsa_pkcs1(&block.der)?),
             "DSA PRIVATE KEY" => Err(unsupported("a DSA key")),
             "OPENSSH PRIVATE KEY" => Err(unsupported("an OpenSSH key")
                 .hint("convert a copy with `ssh-keygen -p -m PKCS8 -f KEY` and import it")),
@@ -213,11 +261,14 @@ impl PrivateKey {
         let info = PrivateKeyInfoRef::from_der(der).map_err(|e| broken(format!("no PKCS#8 key: {e}")))?;
         let curve = info.algorithm.parameters_oid().ok();
         match algorithm_of(info.algorithm.oid, curve)? {
-            Algorithm::EcdsaP256 => {
+            Kind::Rsa => Self::wide(wide::Private::rsa_pkcs8(der)?),
+            Kind::P384 => Self::wide(wide::Private::ecdsa(Algorithm::EcdsaP384, der)?),
+            Kind::P521 => Self::wide(wide::Private::ecdsa(Algorithm::EcdsaP521, der)?),
+            Kind::P256 => {
                 let key = p256::SecretKey::try_from(info).map_err(|e| broken(e.to_string()))?;
                 Self::p256(key.into())
             }
-            Algorithm::Ed25519 => {
+            Kind::Ed25519 => {
                 let key = ed25519::SigningKey::try_from(info).map_err(|e| broken(e.to_string()))?;
                 Self::ed25519(key)
             }
@@ -230,9 +281,14 @@ impl PrivateKey {
         let Some(curve) = curve else {
             return Err(broken("the SEC1 key does not name its curve"));
         };
-        algorithm_of(EC_PUBLIC_KEY, Some(curve))?;
-        let key = p256::SecretKey::from_sec1_der(der).map_err(|e| broken(e.to_string()))?;
-        Self::p256(key.into())
+        match algorithm_of(EC_PUBLIC_KEY, Some(curve))? {
+            Kind::P384 => Self::wide(wide::Private::ecdsa(Algorithm::EcdsaP384, der)?),
+            Kind::P521 => Self::wide(wide::Private::ecdsa(Algorithm::EcdsaP521, der)?),
+            _ => {
+                let key = p256::SecretKey::from_sec1_der(der).map_err(|e| broken(e.to_string()))?;
+                Self::p256(key.into())
+            }
+        }
     }
 
     /// How it signs.
@@ -245,7 +301,8 @@ impl PrivateKey {
         &self.public
     }
 
-    /// Signs `payload`. ECDSA is deterministic (RFC 6979), as Ed25519 always is.
+    /// Signs `payload`. P-256 is deterministic (RFC 6979), as Ed25519 and RSA always are; P-384 and P-521
+    /// are not.
     ///
     /// # Errors
     /// [`ErrorKind::Signer`].
@@ -254,16 +311,32 @@ impl PrivateKey {
             Error::new("sign with", "key", ErrorKind::Signer(e.to_string()))
         };
         match &self.inner {
-            Inner::P256(key) => {
-                let signature: p256::ecdsa::DerSignature =
-                    key.sign_prehash(&payload.sha256()).map_err(failed)?;
-                Ok(signature.as_bytes().to_vec())
-            }
+            Inner::P256(_) | Inner::Wide(_) => self.sign_digest(&payload.digest(self.algorithm().hash())),
             Inner::Ed25519(key) => {
                 use ed25519::Signer as _;
                 let signature = key.try_sign(&payload.message()).map_err(failed)?;
                 Ok(signature.to_bytes().to_vec())
             }
+        }
+    }
+
+    /// Signs something by its digest under [`Algorithm::hash`]: files too large to be held.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Signer`], where the digest has another length, and for Ed25519, which signs no digests.
+    pub fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>> {
+        let failed = |why: String| Error::new("sign with", "key", ErrorKind::Signer(why));
+        match &self.inner {
+            Inner::P256(key) => {
+                if digest.len() != 32 {
+                    return Err(failed(format!("a digest of {} bytes, not 32", digest.len())));
+                }
+                let signature: p256::ecdsa::DerSignature =
+                    key.sign_prehash(digest).map_err(|e| failed(e.to_string()))?;
+                Ok(signature.as_bytes().to_vec())
+            }
+            Inner::Wide(key) => key.sign_digest(digest),
+            Inner::Ed25519(_) => Err(failed("Ed25519 signs the whole message, not a digest".into())),
         }
     }
 
@@ -278,6 +351,7 @@ impl PrivateKey {
                 let document = p256::SecretKey::from(key.as_ref()).to_pkcs8_der().map_err(failed)?;
                 Ok(Secret::new(document.as_bytes().to_vec()))
             }
+            Inner::Wide(key) => key.pkcs8(),
             Inner::Ed25519(key) => {
                 // Version 1, without the public key: what Go and OpenSSL write, and what every reader takes.
                 let mut pair = ed25519::pkcs8::KeypairBytes::from(key.as_ref());
@@ -309,6 +383,7 @@ impl PrivateKey {
 
 enum PublicInner {
     P256(p256::ecdsa::VerifyingKey),
+    Wide(wide::Public),
     Ed25519(ed25519::VerifyingKey),
 }
 
@@ -322,6 +397,7 @@ impl Clone for PublicKey {
     fn clone(&self) -> Self {
         let inner = match &self.inner {
             PublicInner::P256(key) => PublicInner::P256(*key),
+            PublicInner::Wide(key) => PublicInner::Wide(key.clone()),
             PublicInner::Ed25519(key) => PublicInner::Ed25519(*key),
         };
         Self { inner, der: self.der.clone() }
@@ -360,11 +436,18 @@ impl PublicKey {
     pub fn from_spki_der(der: &[u8]) -> Result<Self> {
         let bad = |why: String| Error::new("read", "public key", ErrorKind::BrokenKey(why));
         let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|e| bad(e.to_string()))?;
+        let wide = |algorithm| {
+            let key = wide::Public::read(&info, algorithm)?;
+            Ok(Self { inner: PublicInner::Wide(key), der: der.to_vec() })
+        };
         match algorithm_of(info.algorithm.oid, info.algorithm.parameters_oid().ok())? {
-            Algorithm::EcdsaP256 => Self::p256(
+            Kind::P384 => wide(Some(Algorithm::EcdsaP384)),
+            Kind::P521 => wide(Some(Algorithm::EcdsaP521)),
+            Kind::Rsa => wide(None),
+            Kind::P256 => Self::p256(
                 p256::ecdsa::VerifyingKey::from_public_key_der(der).map_err(|e| bad(e.to_string()))?,
             ),
-            Algorithm::Ed25519 => Self::ed25519(
+            Kind::Ed25519 => Self::ed25519(
                 ed25519::VerifyingKey::from_public_key_der(der).map_err(|e| bad(e.to_string()))?,
             ),
         }
@@ -383,7 +466,8 @@ impl PublicKey {
         let blocks = pem::blocks(pem).map_err(|e| bad(&e))?;
         match blocks.as_slice() {
             [block] if block.label == "PUBLIC KEY" => Self::from_spki_der(&block.der),
-            [block] if block.label == "RSA PUBLIC KEY" => Err(unsupported("an RSA key")),
+            [block] if block.label == "RSA PUBLIC KEY" => Err(unsupported("a bare RSA PUBLIC KEY")
+                .hint("write it as PUBLIC KEY: `openssl rsa -RSAPublicKey_in -in KEY -pubout`")),
             [block] if block.label == "CERTIFICATE" => Err(bad("this is a certificate")),
             [block] if block.label.ends_with("PRIVATE KEY") => {
                 Err(bad("this is a private key").hint("give the public key"))
@@ -396,8 +480,9 @@ impl PublicKey {
 
     /// How its signatures are made.
     pub fn algorithm(&self) -> Algorithm {
-        match self.inner {
+        match &self.inner {
             PublicInner::P256(_) => Algorithm::EcdsaP256,
+            PublicInner::Wide(key) => key.algorithm,
             PublicInner::Ed25519(_) => Algorithm::Ed25519,
         }
     }
@@ -427,21 +512,44 @@ impl PublicKey {
     /// # Errors
     /// [`ErrorKind::SelfCheck`] where it is not.
     pub fn verify(&self, payload: &Payload<'_>, signature: &[u8]) -> Result<()> {
-        let bad = |_| {
-            let why = "the signature does not verify with the public key";
-            Error::new("check", "signature", ErrorKind::SelfCheck(why.into()))
-        };
         match &self.inner {
-            PublicInner::P256(key) => {
-                let signature = p256::ecdsa::DerSignature::from_bytes(signature).map_err(bad)?;
-                key.verify_prehash(&payload.sha256(), &signature).map_err(bad)
+            PublicInner::P256(_) | PublicInner::Wide(_) => {
+                self.verify_digest(&payload.digest(self.algorithm().hash()), signature)
             }
             PublicInner::Ed25519(key) => {
-                let signature = ed25519::Signature::from_slice(signature).map_err(bad)?;
-                key.verify_strict(&payload.message(), &signature).map_err(bad)
+                let signature = ed25519::Signature::from_slice(signature).map_err(|_| unfit())?;
+                key.verify_strict(&payload.message(), &signature).map_err(|_| unfit())
             }
         }
     }
+
+    /// Whether `signature` over something with this digest under [`Algorithm::hash`] is by this key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SelfCheck`] where it is not, and for Ed25519, which signs no digests.
+    pub fn verify_digest(&self, digest: &[u8], signature: &[u8]) -> Result<()> {
+        let good = match &self.inner {
+            PublicInner::P256(key) => p256::ecdsa::DerSignature::from_bytes(signature)
+                .is_ok_and(|s| digest.len() == 32 && key.verify_prehash(digest, &s).is_ok()),
+            PublicInner::Wide(key) => key.verify_digest(digest, signature),
+            PublicInner::Ed25519(_) => false,
+        };
+        if good { Ok(()) } else { Err(unfit()) }
+    }
+}
+
+fn unfit() -> Error {
+    let why = "the signature does not verify with the public key";
+    Error::new("check", "signature", ErrorKind::SelfCheck(why.into()))
+}
+
+/// What the identifiers of a key say; for RSA, its length is not among them.
+enum Kind {
+    P256,
+    P384,
+    P521,
+    Rsa,
+    Ed25519,
 }
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -458,17 +566,18 @@ fn sec1_curve(der: &[u8]) -> der::Result<Option<ObjectIdentifier>> {
 }
 
 /// The algorithm behind the identifiers of a key, or a refusal that names it.
-fn algorithm_of(oid: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> Result<Algorithm> {
+fn algorithm_of(oid: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> Result<Kind> {
     let name = match (oid.to_string().as_str(), curve.map(|c| c.to_string()).as_deref()) {
-        ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => return Ok(Algorithm::EcdsaP256),
-        ("1.3.101.112", None) => return Ok(Algorithm::Ed25519),
+        ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => return Ok(Kind::P256),
+        ("1.3.101.112", None) => return Ok(Kind::Ed25519),
         ("1.2.840.10045.2.1", Some("1.3.132.0.33")) => "a P-224 key",
-        ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => "a P-384 key",
-        ("1.2.840.10045.2.1", Some("1.3.132.0.35")) => "a P-521 key",
+        ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => return Ok(Kind::P384),
+        ("1.2.840.10045.2.1", Some("1.3.132.0.35")) => return Ok(Kind::P521),
+        ("1.2.840.113549.1.1.1", _) => return Ok(Kind::Rsa),
         ("1.2.840.10045.2.1", Some("1.3.132.0.10")) => "a secp256k1 key",
         ("1.2.840.10045.2.1", Some(other)) => return Err(unsupported(format!("the curve {other}"))),
         ("1.2.840.10045.2.1", None) => "an elliptic curve key without a named curve",
-        ("1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10", _) => "an RSA key",
+        ("1.2.840.113549.1.1.10", _) => "an RSA key for PSS alone",
         ("1.2.840.10040.4.1", _) => "a DSA key",
         ("1.3.101.110", _) => "an X25519 key",
         ("1.3.101.113", _) => "an Ed448 key",

@@ -11,6 +11,7 @@
 //! [`attach::publish`], are apart, so that signatures that were made can be kept when a push fails.
 
 pub mod attach;
+pub mod blob;
 pub mod bundle;
 pub mod cosign_key;
 pub mod error;
@@ -23,14 +24,16 @@ pub mod secret;
 pub mod signer;
 pub mod simple_signing;
 pub mod statement;
+mod wide;
 
 pub use attach::{
     Attested, Change, Older, Outcome, Prepared, SignatureRequest, attest_image, prepare_attestation,
     prepare_signature, publish, publish_evidence, sign_image,
 };
+pub use blob::Blob;
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{Evidence, Format, Formats};
-pub use key::{Algorithm, KeyFile, PrivateKey, PublicKey};
+pub use key::{Algorithm, Hash, KeyFile, PrivateKey, PublicKey};
 pub use search::find_existing;
 pub use secret::Secret;
 pub use signer::{KeySigner, Material, Payload, Signed, Signer};

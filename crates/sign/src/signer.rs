@@ -5,8 +5,9 @@
 //! [`Material`]. A signer sees what kind of message it signs ([`Payload`]), because logs record envelopes
 //! and blobs differently.
 
-use crate::error::Result;
-use crate::key::{Algorithm, PrivateKey, PublicKey};
+use crate::blob::Blob;
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::{Algorithm, Hash, PrivateKey, PublicKey};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
@@ -44,6 +45,12 @@ impl Payload<'_> {
         }
     }
 
+    /// The hash of [`Payload::message`], without a copy of it.
+    pub fn digest(&self, hash: Hash) -> Vec<u8> {
+        let (head, content) = self.head();
+        hash.of(&head, content)
+    }
+
     /// The SHA-256 of [`Payload::message`], without a copy of it.
     pub fn sha256(&self) -> [u8; 32] {
         let (head, content) = self.head();
@@ -54,7 +61,7 @@ impl Payload<'_> {
 /// A signature and what a verifier needs beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
-    /// The signature: DER for ECDSA, 64 bytes for Ed25519.
+    /// The signature: DER for ECDSA, 64 bytes for Ed25519, as long as the key for RSA.
     pub signature: Vec<u8>,
     /// What it comes with.
     pub material: Material,
@@ -69,6 +76,40 @@ pub enum Material {
         /// [`PublicKey::hint`].
         hint: String,
     },
+    /// Such a key, and who witnessed the signature.
+    WitnessedKey {
+        /// [`PublicKey::hint`].
+        hint: String,
+        /// The witnesses.
+        witnesses: Witnesses,
+    },
+    /// A certificate for the key that signed, and who witnessed the signature.
+    Certificate {
+        /// The certificate, DER.
+        certificate: Vec<u8>,
+        /// The witnesses.
+        witnesses: Witnesses,
+    },
+}
+
+/// Who saw a signature, and when.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// Entries of transparency logs, as a bundle has them: JSON objects.
+    pub log_entries: Vec<String>,
+    /// Timestamp responses over the signature (RFC 3161), DER.
+    pub timestamps: Vec<Vec<u8>>,
+}
+
+/// What stands beside a signature that was found somewhere. Not verified.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// The certificate, DER.
+    pub certificate: Option<&'a [u8]>,
+    /// How many log entries there are.
+    pub log_entries: usize,
+    /// How many timestamps there are.
+    pub timestamps: usize,
 }
 
 /// Somebody who can sign.
@@ -80,15 +121,75 @@ pub trait Signer: Send + Sync {
     /// The key that verifies the signatures.
     fn public_key(&self) -> &PublicKey;
 
+    /// Gets what is needed to tell one's own signatures, such as a certificate. It may ask the network, and
+    /// is called before anything is looked for or signed.
+    ///
+    /// # Errors
+    /// Those of asking.
+    async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Signs.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Signer`] where it did not.
     async fn sign_payload(&self, payload: &Payload<'_>) -> Result<Signed>;
 
+    /// Signs a file, by its digest where the algorithm can.
+    ///
+    /// # Errors
+    /// As [`Signer::sign_payload`], and where this signer needs the bytes and they are not held.
+    async fn sign_blob(&self, blob: &Blob) -> Result<Signed> {
+        match blob.content() {
+            Some(bytes) => self.sign_payload(&Payload::Blob(bytes)).await,
+            None => {
+                let why = "this signer signs no digests, and the file is not held".into();
+                Err(Error::new("sign", "file", ErrorKind::Signer(why)))
+            }
+        }
+    }
+
     /// Whether `signature` over `payload` is this signer's own: what makes a second run add nothing.
     fn made(&self, payload: &Payload<'_>, signature: &[u8]) -> bool {
         self.public_key().verify(payload, signature).is_ok()
+    }
+
+    /// [`Signer::made`], where it also matters what stands beside the signature.
+    fn made_with(&self, payload: &Payload<'_>, signature: &[u8], beside: &Beside<'_>) -> bool {
+        let _ = beside;
+        self.made(payload, signature)
+    }
+}
+
+#[async_trait]
+impl<T: Signer + ?Sized> Signer for std::sync::Arc<T> {
+    fn algorithm(&self) -> Algorithm {
+        (**self).algorithm()
+    }
+
+    fn public_key(&self) -> &PublicKey {
+        (**self).public_key()
+    }
+
+    async fn ready(&self) -> Result<()> {
+        (**self).ready().await
+    }
+
+    async fn sign_payload(&self, payload: &Payload<'_>) -> Result<Signed> {
+        (**self).sign_payload(payload).await
+    }
+
+    async fn sign_blob(&self, blob: &Blob) -> Result<Signed> {
+        (**self).sign_blob(blob).await
+    }
+
+    fn made(&self, payload: &Payload<'_>, signature: &[u8]) -> bool {
+        (**self).made(payload, signature)
+    }
+
+    fn made_with(&self, payload: &Payload<'_>, signature: &[u8], beside: &Beside<'_>) -> bool {
+        (**self).made_with(payload, signature, beside)
     }
 }
 
@@ -116,6 +217,14 @@ impl Signer for KeySigner {
 
     async fn sign_payload(&self, payload: &Payload<'_>) -> Result<Signed> {
         let signature = self.key.sign(payload)?;
+        Ok(Signed { signature, material: Material::PublicKey { hint: self.key.public_key().hint() } })
+    }
+
+    async fn sign_blob(&self, blob: &Blob) -> Result<Signed> {
+        let signature = match blob.content() {
+            Some(bytes) => self.key.sign(&Payload::Blob(bytes))?,
+            None => self.key.sign_digest(blob.digest())?,
+        };
         Ok(Signed { signature, material: Material::PublicKey { hint: self.key.public_key().hint() } })
     }
 }

@@ -10,7 +10,8 @@ use super::{
     AttestationRule, LicenseDenial, MinimumElements, PackageDenial, Policy, Problem, SbomRule, Signers,
     Wanted,
 };
-use crate::authority::{Authority, Identity, PUBLIC_KEY_BYTES, PublicKey, TrustedKey, Who};
+use crate::authority::{Authority, Identity, TrustedKey, Who};
+use crate::key::{PUBLIC_KEY_BYTES, PublicKey};
 use crate::statement::PredicateType;
 use crate::trust::Trust;
 use jiff::{SignedDuration, Timestamp};
