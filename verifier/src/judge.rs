@@ -90,7 +90,7 @@ fn conclude(verdict: &mut Verdict) {
     let warned = verdict.policies.iter().filter(|p| p.mode == Mode::Warn);
     verdict.warnings = warned.filter(denied).flat_map(refusals_of).collect();
     let line = |p: &PolicyVerdict| {
-        let text = refusals_of(p).into_iter().next().map_or_else(String::new, |why| one_line(&why));
+        let text = refusals_of(p).into_iter().next().map_or_else(String::new, |why| why.one_line());
         format!("policy '{}': {text}", p.policy)
     };
     let enforced = verdict.policies.iter().find(|p| p.mode == Mode::Enforce && denied(p));
@@ -108,35 +108,6 @@ fn conclude(verdict: &mut Verdict) {
             format!("{plural} {} met ({met} requirements)", names.join(", "))
         }
     };
-}
-
-/// A refusal and what led to it in one line for somebody who is tired: digests shortened (the tree has them
-/// whole), what speaks of something else left out, the stable code at the end.
-fn one_line(why: &Explanation) -> String {
-    let causes: Vec<&Explanation> = why.causes.iter().filter(|c| c.code != Refusal::OtherKind).collect();
-    let cause = match causes.as_slice() {
-        [] => String::new(),
-        [one] => format!(": {}", one.message),
-        [one, rest @ ..] => format!(": {}; and {} more", one.message, rest.len()),
-    };
-    let code = causes.first().map_or(why.code, |cause| cause.code);
-    let codes = if code == why.code { code.to_string() } else { format!("{}, {code}", why.code) };
-    format!("{}{} [{codes}]", shorten(&why.message), shorten(&cause))
-}
-
-/// `text` with every SHA-256 digest cut to its first twelve digits.
-fn shorten(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("sha256:") {
-        let (before, digest) = rest.split_at(at);
-        let hex = digest.bytes().skip(7).take_while(u8::is_ascii_hexdigit).count();
-        out.push_str(before);
-        let (digest, after) = digest.split_at(7 + hex);
-        out.push_str(if hex == 64 { &digest[..19] } else { digest });
-        rest = after;
-    }
-    out + rest
 }
 
 fn mode_name(mode: Mode) -> &'static str {

@@ -206,12 +206,41 @@ impl Explanation {
         self
     }
 
+    /// The refusal and what led to it in one line, for somebody who is tired: digests shortened (the tree has
+    /// them whole), what speaks of something else left out, the stable codes at the end.
+    pub fn one_line(&self) -> String {
+        let causes: Vec<&Self> = self.causes.iter().filter(|c| c.code != Refusal::OtherKind).collect();
+        let cause = match causes.as_slice() {
+            [] => String::new(),
+            [one] => format!(": {}", one.message),
+            [one, rest @ ..] => format!(": {}; and {} more", one.message, rest.len()),
+        };
+        let code = causes.first().map_or(self.code, |cause| cause.code);
+        let codes = if code == self.code { code.to_string() } else { format!("{}, {code}", self.code) };
+        format!("{}{} [{codes}]", shorten(&self.message), shorten(&cause))
+    }
+
     /// Itself and everything below it, depth first.
     pub fn walk(&self) -> Vec<&Self> {
         let mut all = vec![self];
         self.causes.iter().for_each(|cause| all.extend(cause.walk()));
         all
     }
+}
+
+/// `text` with every SHA-256 digest cut to its first twelve digits.
+fn shorten(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("sha256:") {
+        let (before, digest) = rest.split_at(at);
+        let hex = digest.bytes().skip(7).take_while(u8::is_ascii_hexdigit).count();
+        out.push_str(before);
+        let (digest, after) = digest.split_at(7 + hex);
+        out.push_str(if hex == 64 { &digest[..19] } else { digest });
+        rest = after;
+    }
+    out + rest
 }
 
 impl fmt::Display for Explanation {

@@ -143,6 +143,10 @@ async fn load(args: &Inspect, options: &OpenOptions, printer: &Printer) -> Outco
         let (format, inventory) = seaworthy_sbom::format::read(&context::read_input(path, "SBOM")?)?;
         return Ok((Origin::File { format: format.name() }, inventory));
     }
+    // A mistyped file name must not become a question to a registry.
+    if args.target.starts_with(['.', '/']) || args.target.ends_with(".json") {
+        return Err(Failure::local(format!("there is no file {}", plain(&args.target))));
+    }
     let authorities = context::key_authorities(&args.key)?;
     let opened = context::open(&args.target, options).await?;
     let wanted = context::platforms(args.platform.as_slice())?;

@@ -1,7 +1,7 @@
 //! A verdict for people: the answer first, then who and what it rests on, then why not.
 
 use crate::printer::{BAD, BOLD, DIM, GOOD, WARN, paint, plain};
-use seaworthy_verifier::{Decision, Explanation, PolicyVerdict, Refusal, Verdict};
+use seaworthy_verifier::{Decision, Explanation, PolicyVerdict, Verdict};
 use std::fmt::Write as _;
 
 /// How much of the tree is printed.
@@ -21,9 +21,6 @@ pub(crate) fn human(verdict: &Verdict, detail: Detail) -> String {
         Decision::Deny => (BAD, "denied"),
     };
     let _ = writeln!(out, "{}  {}@{}", paint(style, word), plain(&verdict.name), verdict.digest);
-    if verdict.decision == Decision::Deny {
-        let _ = writeln!(out, "  {}", plain(&verdict.reason));
-    }
     for explanation in &verdict.refusals {
         explain(&mut out, explanation, 1, detail);
     }
@@ -69,19 +66,26 @@ fn human_policy(out: &mut String, policy: &PolicyVerdict, detail: Detail) {
     }
 }
 
+/// A refusal: one line, or the whole tree below it.
 fn explain(out: &mut String, explanation: &Explanation, depth: usize, detail: Detail) {
     let indent = "  ".repeat(depth);
-    let code = explanation.code.code();
-    let _ = writeln!(out, "{indent}{} {}", paint(BAD, code), plain(&explanation.message));
-    if let Some(evidence) = explanation.evidence.as_ref().filter(|_| detail == Detail::Full) {
-        let _ = writeln!(out, "{indent}  {}", paint(DIM, format!("evidence {}", plain(evidence))));
+    match detail {
+        Detail::Short => {
+            let _ = writeln!(out, "{indent}{}", plain(&explanation.one_line()));
+        }
+        Detail::Full => {
+            let code = paint(BAD, explanation.code.code());
+            let _ = writeln!(out, "{indent}{code} {}", plain(&explanation.message));
+            if let Some(evidence) = &explanation.evidence {
+                let _ = writeln!(out, "{indent}  {}", paint(DIM, format!("evidence {}", plain(evidence))));
+            }
+        }
     }
     if let Some(hint) = &explanation.hint {
         let _ = writeln!(out, "{indent}  {}: {}", paint(BOLD, "hint"), plain(hint));
     }
-    for cause in &explanation.causes {
-        // What is attached and speaks of something else is no reason; the whole tree shows it.
-        if detail == Detail::Full || (depth < 5 && cause.code != Refusal::OtherKind) {
+    if detail == Detail::Full {
+        for cause in &explanation.causes {
             explain(out, cause, depth + 1, detail);
         }
     }

@@ -23,6 +23,7 @@ macro_rules! extra {
     ($(#[$doc:meta])* $name:ident of $model:ty { $($field:ident ($($path:ident).+): $kind:ty),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
         pub(crate) struct $name {
             $(
                 #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]

@@ -165,6 +165,7 @@ fn inspect() {
     snapshot!("inspect", world.run("inspect --key testdata/keys/demo.pub oci:harbor"));
     snapshot!("inspect-packages", world.run("inspect --scan --name 'lib*' oci:harbor"));
     snapshot!("inspect-licenses", world.run("inspect --licenses --scan oci:harbor --output json"));
+    snapshot!("inspect-no-file", world.run("inspect missing.spdx.json"));
     snapshot!("inspect-nothing", world.run("inspect oci:testdata/images/harbor"));
 }
 
