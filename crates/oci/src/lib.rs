@@ -11,6 +11,8 @@
 //! Two traits say what a place can do: [`Source`] reads, [`Sink`] also writes. A registry, an OCI layout
 //! directory and the archives are each a file of their own; [`open`] picks the right one.
 
+#[cfg(feature = "push")]
+pub mod closure;
 pub mod digest;
 pub mod error;
 pub mod layout;

@@ -173,6 +173,18 @@ pub type TagEdit<'a> = &'a (dyn Fn(Option<&RawManifest>) -> Result<Option<(Strin
 #[cfg(feature = "push")]
 #[async_trait]
 pub trait Sink: Source {
+    /// Whether a blob is there already, in its size. Nothing is fetched.
+    ///
+    /// # Errors
+    /// Where it could not be found out, and where something of another size is there.
+    async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool> {
+        match self.blob(descriptor).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.is_not_found() => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Puts a blob there, unless it is there.
     ///
     /// # Errors

@@ -9,8 +9,12 @@
 //! Refused: writing, compressed archives, two members of one name, members whose name leaves the archive,
 //! sparse members, and more members or longer names than the module `tar` allows.
 
+#[cfg(feature = "push")]
+pub mod bag;
 mod docker;
 mod tar;
+#[cfg(feature = "push")]
+mod write;
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};

@@ -17,10 +17,13 @@ use tar::{EntryType, Header};
 
 /// Members of one archive: `docker save` writes three for a layer, and an image has at most
 /// [`crate::limits::IMAGE_LAYERS`] layers.
-const MEMBERS: usize = 20_000;
+pub(super) const MEMBERS: usize = 20_000;
 /// A long-name or PAX record; the longest path a system takes is 4 KiB.
 const RECORD_BYTES: u64 = 64 << 10;
 const BLOCK: u64 = 512;
+/// Zeros after the last member: two blocks by the format; tar programs fill up to the block size of a tape.
+#[cfg(feature = "push")]
+const PADDING_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Member {
@@ -37,15 +40,41 @@ enum Member {
 pub(super) struct TarFile {
     file: Arc<Mutex<File>>,
     members: HashMap<String, Member>,
+    /// The first member that is no regular file with a plain name, where there is one.
+    #[cfg_attr(not(feature = "push"), allow(dead_code))]
+    odd: Option<String>,
+    /// Where the last member ended, and where the file ends.
+    #[cfg_attr(not(feature = "push"), allow(dead_code))]
+    end: (u64, u64),
 }
 
 impl TarFile {
     pub(super) fn open(path: &Path, on: &Location) -> Result<Self> {
         let (file, size) =
             crate::layout::open_file(path, on)?.ok_or_else(|| Error::new("open", on, ErrorKind::NotFound))?;
-        let mut walk = Walk { input: BufReader::new(file), at: 0, size, on };
+        let mut walk = Walk { input: BufReader::new(file), at: 0, size, on, odd: None };
         let members = walk.members()?;
-        Ok(Self { file: Arc::new(Mutex::new(walk.input.into_inner())), members })
+        let (odd, end) = (walk.odd.take(), (walk.at, size));
+        Ok(Self { file: Arc::new(Mutex::new(walk.input.into_inner())), members, odd, end })
+    }
+
+    /// The names of all members, if they are regular files with plain names and nothing follows the last
+    /// one: then every program that reads tar files sees the same members.
+    #[cfg(feature = "push")]
+    pub(super) fn plain_names(&self, on: &Location) -> Result<Vec<&str>> {
+        let bad = |why: String| Error::new("read archive", on, ErrorKind::Malformed(why));
+        if let Some(odd) = &self.odd {
+            return Err(bad(format!("its member '{odd}' is no regular file with a plain name")));
+        }
+        let (from, to) = self.end;
+        let mut rest = Vec::new();
+        self.read(from, (to - from).min(PADDING_BYTES + 1))
+            .read_to_end(&mut rest)
+            .map_err(|e| Error::new("read archive", on, ErrorKind::Local(e.to_string())))?;
+        if rest.len() as u64 > PADDING_BYTES || rest.iter().any(|b| *b != 0) {
+            return Err(bad(format!("something follows its end at byte {from}")));
+        }
+        Ok(self.members.keys().map(String::as_str).collect())
     }
 
     /// The place of the member `name`; links are followed once.
@@ -114,6 +143,7 @@ struct Walk<'a> {
     at: u64,
     size: u64,
     on: &'a Location,
+    odd: Option<String>,
 }
 
 impl Walk<'_> {
@@ -161,6 +191,14 @@ impl Walk<'_> {
                         EntryType::Link => link.and_then(|l| clean(&l)).map(Member::Link),
                         _ => None,
                     };
+                    let plain = matches!(kind, EntryType::Regular | EntryType::Continuous)
+                        && clean(&name).is_some_and(|clean| clean.as_bytes() == name);
+                    // Global PAX records of `git archive` and others are comments, not members.
+                    if !plain && self.odd.is_none() && kind != EntryType::XGlobalHeader {
+                        let shown = String::from_utf8_lossy(&name);
+                        self.odd =
+                            Some(shown.chars().take(100).collect::<String>().escape_debug().to_string());
+                    }
                     if let (Some(name), Some(member)) = (clean(&name), member)
                         && members.insert(name, member).is_some()
                     {

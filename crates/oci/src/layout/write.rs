@@ -264,6 +264,11 @@ fn check_name(tag: Option<&str>, on: impl std::fmt::Display) -> Result<()> {
 
 #[async_trait]
 impl Sink for Layout {
+    async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool> {
+        let (dir, descriptor) = (Arc::clone(&self.dir), descriptor.clone());
+        off_reactor(&self.dir.location, move || dir.has(&descriptor)).await
+    }
+
     async fn push_blob(&self, descriptor: &Descriptor, content: &dyn BlobContent) -> Result<Pushed> {
         if descriptor.size > limits::LAYER_BYTES {
             let kind = ErrorKind::LimitExceeded { limit: "LAYER_BYTES", value: limits::LAYER_BYTES };

@@ -25,6 +25,10 @@ use tokio::time::Instant;
 
 #[async_trait]
 impl Sink for Registry {
+    async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool> {
+        upload::exists(&self.session, descriptor).await
+    }
+
     async fn push_blob(&self, descriptor: &Descriptor, content: &dyn BlobContent) -> Result<Pushed> {
         upload::push(&self.session, descriptor, content).await
     }

@@ -58,6 +58,11 @@ struct Upload {
     chunk: usize,
 }
 
+/// Whether the repository has the blob.
+pub(super) async fn exists(session: &Session, descriptor: &Descriptor) -> Result<bool> {
+    Push { session, descriptor, scope: Scope::push(session.repository.name()) }.exists().await
+}
+
 pub(super) async fn push(
     session: &Session,
     descriptor: &Descriptor,
