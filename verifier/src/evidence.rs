@@ -172,9 +172,13 @@ pub async fn collect(source: &dyn Source, subject: &Digest) -> Result<Vec<Item>,
     for tagged in [Tagged::Signatures, Tagged::Attestations, Tagged::Sboms] {
         items.extend(under_tag(source, subject, tagged).await?);
     }
-    // A layout lists under its tags what it also lists as a referrer.
+    // A layout lists under its tags what it also lists as a referrer. Two keys that sign one image in the
+    // older form sign the same bytes: there the signature, which stands beside them, is what differs.
     let mut seen = std::collections::HashSet::new();
-    items.retain(|item| seen.insert((item.manifest.clone(), item.digest.clone())));
+    items.retain(|item| {
+        let beside = (item.format == Format::SimpleSigning).then(|| item.annotations.clone());
+        seen.insert((item.manifest.clone(), item.digest.clone(), beside))
+    });
     let evidence = || items.iter().filter(|item| item.format != Format::Other);
     let (count, bytes) = (
         evidence().count(),
