@@ -120,7 +120,10 @@ fn edit(
 }
 
 /// Adds `layer`, whose blob is there, to the manifest under `tag`, and takes the layers `drop` away.
-pub(crate) async fn add_layer(
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] where something else is under the tag, or where others keep changing it.
+pub async fn add_layer(
     sink: &dyn Sink,
     tag: &str,
     layer: &Descriptor,

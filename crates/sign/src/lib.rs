@@ -34,6 +34,7 @@ pub use blob::Blob;
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{Evidence, Format, Formats};
 pub use key::{Algorithm, Hash, KeyFile, PrivateKey, PublicKey};
+pub use legacy::add_layer as add_legacy_layer;
 pub use search::find_existing;
 pub use secret::Secret;
 pub use signer::{KeySigner, Material, Payload, Signed, Signer};
