@@ -132,10 +132,10 @@ impl<'v> Collector<'v> {
         }
     }
 
-    /// A distribution package contains the Python and npm packages whose proof it owns.
+    /// A distribution package contains the packages of other ecosystems whose proof it owns.
     fn contain(&mut self) {
         for (handle, draft) in self.drafts.iter().enumerate() {
-            if !matches!(draft.package.ecosystem, Ecosystem::Pypi | Ecosystem::Npm) {
+            if matches!(draft.package.ecosystem, Ecosystem::Deb | Ecosystem::Apk | Ecosystem::Rpm) {
                 continue;
             }
             for evidence in &draft.package.evidence {

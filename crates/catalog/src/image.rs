@@ -118,7 +118,7 @@ pub async fn inventory(
     let view = View::squash(layers, digests, &names);
     let mut collector = Collector::new(&view);
     for cataloger in catalogers::ALL {
-        collector.run(cataloger);
+        collector.run(*cataloger);
     }
     collector.finish(&mut inventory);
     inventory.normalize();

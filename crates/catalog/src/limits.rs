@@ -33,6 +33,15 @@ pub const GAPS: usize = 1_000;
 pub const DATABASE_BYTES: u64 = 64 << 20;
 /// Packages of one database.
 pub const DATABASE_PACKAGES: usize = 200_000;
+/// An rpm database; a Fedora workstation has 150 MiB, an image of the minimal flavour 15.
+pub const RPM_DATABASE_BYTES: u64 = 192 << 20;
+/// One header of an rpm database; the largest in Fedora (kernels, documentation) have 5 MiB.
+pub const RPM_HEADER_BYTES: usize = 32 << 20;
+/// Files of one rpm; the largest own 100,000.
+pub const RPM_FILES: usize = 1_000_000;
+/// Paths of all rpms of a database, put together from directory and name: long directories named by many
+/// files cost more than they take in the database.
+pub const RPM_PATH_BYTES: usize = 256 << 20;
 /// A list of a package's files; kernels have 2 MiB.
 pub const LIST_BYTES: u64 = 16 << 20;
 /// A `package.json`; the largest that npm takes is smaller.

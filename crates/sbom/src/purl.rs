@@ -197,6 +197,12 @@ pub fn of(package: &Package, os: Option<&OsRelease>) -> Option<String> {
         if let Some(source) = &package.source {
             let version = source.version.as_ref().filter(|v| Some(*v) != package.version.as_ref());
             match version {
+                // rpm names the source by its file, also where it is the package's own (purl's rpm type).
+                _ if package.ecosystem == Ecosystem::Rpm => {
+                    let version = source.version.as_deref().map(|v| format!("-{v}")).unwrap_or_default();
+                    let file = format!("{}{version}.src.rpm", source.name);
+                    qualifiers.insert("upstream".to_owned(), file);
+                }
                 Some(version) => {
                     qualifiers.insert("upstream".to_owned(), format!("{}@{version}", source.name));
                 }

@@ -5,11 +5,13 @@
 //! answers with facts or a reason; it cannot fail the image.
 
 mod apk;
+mod bytes;
 mod copyright;
 mod deb;
 mod npm;
 mod os_release;
 mod python;
+mod rpm;
 
 use crate::collect::Collector;
 use crate::limits;
@@ -29,6 +31,8 @@ pub(crate) enum Fact {
     DebFiles(Vec<String>),
     /// An apk database.
     Apk(Vec<apk::Entry>),
+    /// An rpm database, or a list that stands for one.
+    Rpm(Vec<rpm::Entry>),
     /// The metadata of a Python distribution.
     Python(Box<python::Dist>),
     /// Where a Python distribution was installed from.
@@ -73,12 +77,12 @@ pub(crate) trait Cataloger: Sync {
 }
 
 /// All catalogers. The OS release comes first: the others' purls name it.
-pub(crate) const ALL: [&dyn Cataloger; 5] =
-    [&os_release::OsReleaseFile, &deb::Dpkg, &apk::Apk, &python::Python, &npm::Npm];
+pub(crate) const ALL: &[&dyn Cataloger] =
+    &[&os_release::OsReleaseFile, &deb::Dpkg, &apk::Apk, &rpm::Rpm, &python::Python, &npm::Npm];
 
 /// The cataloger that wants the file at `path`, and how many bytes at most.
 pub(crate) fn wanting(path: &str) -> Option<(&'static dyn Cataloger, u64)> {
-    ALL.into_iter().find_map(|cataloger| Some((cataloger, cataloger.wants(path)?)))
+    ALL.iter().copied().find_map(|cataloger| Some((cataloger, cataloger.wants(path)?)))
 }
 
 /// Whether a file of a distribution package is the proof of another package.

@@ -6,4 +6,5 @@ mod fixtures;
 mod hostile;
 mod layers;
 mod packages;
+mod rpm;
 mod support;

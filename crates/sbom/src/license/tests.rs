@@ -229,3 +229,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn fedora_short_names() {
+    let expression = |text: &str| normalize(&[text.to_owned()], Ecosystem::Rpm).expression.unwrap();
+    for (text, spdx) in [
+        ("GPLv2+", "GPL-2.0-or-later"),
+        ("LGPLv2+ and MIT", "LGPL-2.0-or-later AND MIT"),
+        ("GPLv3+ and (ASL 2.0 or MPLv2.0)", "GPL-3.0-or-later AND (Apache-2.0 OR MPL-2.0)"),
+        ("Boost and zlib", "BSL-1.0 AND Zlib"),
+        ("BSD with advertising", "BSD-4-Clause"),
+        ("Public Domain", "LicenseRef-public-domain"),
+        ("OpenLDAP", "OLDAP-2.8"),
+        ("Sleepycat and LGPLv2", "Sleepycat AND LGPL-2.0-only"),
+    ] {
+        assert_eq!(expression(text), spdx, "{text}");
+    }
+    // A family is no licence.
+    assert!(expression("BSD").starts_with("LicenseRef-"));
+}

@@ -5,6 +5,7 @@
 //! because a wrong order lets a denied version through.
 
 mod distro;
+mod maven;
 mod python;
 mod range;
 mod semver;
@@ -17,8 +18,8 @@ use crate::inventory::Ecosystem;
 use crate::limits::VERSION_BYTES;
 use std::cmp::Ordering;
 
-/// The order of two versions in their ecosystem's own rules: dpkg, apk, rpm, PEP 440, and Semantic
-/// Versioning for npm, Cargo and Go. `None`: this ecosystem has no order here, or one of them does not
+/// The order of two versions in their ecosystem's own rules: dpkg, apk, rpm, PEP 440, Maven, and
+/// Semantic Versioning for npm, Cargo and Go. `None`: this ecosystem has no order here, or one of them does not
 /// parse; callers treat that as "could not tell" and fail closed.
 pub fn compare(ecosystem: Ecosystem, a: &str, b: &str) -> Option<Ordering> {
     if a.len() > VERSION_BYTES || b.len() > VERSION_BYTES {
@@ -30,9 +31,8 @@ pub fn compare(ecosystem: Ecosystem, a: &str, b: &str) -> Option<Ordering> {
         Ecosystem::Rpm => distro::rpm(a, b),
         Ecosystem::Pypi => python::compare(a, b),
         Ecosystem::Npm | Ecosystem::Cargo | Ecosystem::Golang => semver::compare(a, b),
-        Ecosystem::Maven | Ecosystem::Gem | Ecosystem::Nuget | Ecosystem::Composer | Ecosystem::Generic => {
-            None
-        }
+        Ecosystem::Maven => maven::compare(a, b),
+        Ecosystem::Gem | Ecosystem::Nuget | Ecosystem::Composer | Ecosystem::Generic => None,
     }
 }
 

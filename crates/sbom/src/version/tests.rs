@@ -1,7 +1,7 @@
 //! The orders against tables, against dpkg itself where it is installed, and as orders.
 
 use super::{Range, compare};
-use crate::inventory::Ecosystem::{self, Apk, Deb, Generic, Npm, Pypi, Rpm};
+use crate::inventory::Ecosystem::{self, Apk, Deb, Generic, Maven, Npm, Pypi, Rpm};
 use proptest::prelude::*;
 use std::cmp::Ordering;
 
@@ -20,6 +20,69 @@ fn equal(ecosystem: Ecosystem, pairs: &[(&str, &str)]) {
     for (a, b) in pairs {
         assert_eq!(compare(ecosystem, a, b), Some(Ordering::Equal), "{ecosystem:?}: {a} and {b}");
     }
+}
+
+/// The examples of Maven's POM reference ("Version Order Specification") and of `ComparableVersionTest`.
+#[test]
+fn maven() {
+    ascending(
+        Maven,
+        &[
+            "1-alpha2snapshot",
+            "1-alpha2",
+            "1-alpha-123",
+            "1-beta-2",
+            "1-beta123",
+            "1-m2",
+            "1-m11",
+            "1-rc",
+            "1-cr2",
+            "1-rc123",
+            "1-SNAPSHOT",
+            "1",
+            "1-sp",
+            "1-sp2",
+            "1-sp123",
+            "1-abc",
+            "1-def",
+            "1-pom-1",
+            "1-1-snapshot",
+            "1-1",
+            "1-2",
+            "1-123",
+        ],
+    );
+    ascending(
+        Maven,
+        &[
+            "2.0", "2.0.a", "2-1", "2.0.2", "2.0.123", "2.1.0", "2.1-a", "2.1b", "2.1-c", "2.1-1", "2.1.0.1",
+            "2.2", "2.123", "11.a2", "11.a11", "11.b2", "11.b11", "11.m2", "11.m11", "11", "11.a", "11b",
+            "11c", "11m",
+        ],
+    );
+    ascending(Maven, &["31.0-android", "31.0-jre", "31.1-jre", "32.0.0-jre"]);
+    ascending(Maven, &["20031129.200437", "20040616.1"]);
+    equal(
+        Maven,
+        &[
+            ("1", "1.0"),
+            ("1", "1-0"),
+            ("1.0", "1.0.0"),
+            ("1", "1.ga"),
+            ("1", "1-release"),
+            ("1.0.0.Final", "1"),
+            ("1a1", "1-alpha-1"),
+            ("1b2", "1-beta-2"),
+            ("1m3", "1-milestone-3"),
+            ("1X", "1x"),
+            ("1cr", "1rc"),
+            ("1.0.0x", "1-x"),
+            ("0.0-1552", "0.0-1552"),
+            ("01", "1"),
+        ],
+    );
+    let deep = "1-".repeat(300);
+    assert_eq!(compare(Maven, &deep, "1"), None);
 }
 
 const DEB: &[&str] = &[
@@ -281,7 +344,7 @@ fn ranges_that_mean_nothing_are_refused() {
     assert!(terms(crate::limits::RANGE_TERMS + 1).parse::<Range>().is_err());
 }
 
-const ORDERED: [Ecosystem; 5] = [Deb, Apk, Rpm, Pypi, Npm];
+const ORDERED: [Ecosystem; 6] = [Deb, Apk, Rpm, Pypi, Npm, Maven];
 
 proptest! {
     #[test]
