@@ -1,0 +1,35 @@
+//! A private Sigstore in one process: certificates for identities, a transparency log, timestamps.
+//!
+//! This package decides who gets a certificate ([`identity`](mod@identity)), what enters the logs, and in which
+//! order ([`mod@log`]). It speaks the public APIs (Fulcio v2, Rekor v2 with C2SP tiles, RFC 3161, OIDC discovery), so that
+//! cosign, sigstore-python and our own client work against it unchanged; the verifier shares no code with
+//! it, and `authority` is used by the command line alone.
+//!
+//! What it promises: an entry or certificate that was acknowledged is on disk, and the logs never fork; the
+//! argument is in [`log::store`]. What it refuses: tokens of unknown issuers, keys that nobody has shown to
+//! hold, entries without a good signature, anything beyond the numbers in [`limits`], to start twice on one
+//! folder, and to start on a log that contradicts its checkpoint.
+//!
+//! The root's key is used by [`init`] alone; `serve` does not read it, so that it can be kept elsewhere.
+
+mod asn1;
+mod config;
+mod error;
+mod fulcio;
+mod identity;
+mod init;
+pub mod limits;
+pub mod log;
+mod metrics;
+mod rekor;
+mod routes;
+mod server;
+mod tls;
+mod tsa;
+mod verify;
+mod x509;
+
+pub use error::{Error, ErrorKind, Result};
+pub use init::{Files, Init, init};
+pub use server::{Authority, token};
+pub use tls::tls;
