@@ -93,6 +93,9 @@ pub(crate) enum Command {
     Verify(Verify),
     Tree(Tree),
     Inspect(Inspect),
+    Copy(Copy),
+    Pack(Pack),
+    Unpack(Unpack),
     Keygen(Keygen),
     #[command(name = "import-key-pair", visible_alias = "import-key")]
     ImportKeyPair(ImportKeyPair),
@@ -302,6 +305,91 @@ pub(crate) struct Inspect {
     /// Of this platform of an index
     #[arg(long, value_name = "OS/ARCH")]
     pub(crate) platform: Option<String>,
+}
+
+/// Copy an image with everything that is attached to it
+///
+/// Between registries, layouts, and from archives. Signatures and attestations go along in both forms, of an
+/// index and of each of its children. "copied" is said only after everything was read back; nothing that
+/// was attached at the destination is lost.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy copy registry.example/app:1.0 mirror.example/app:1.0
+  seaworthy copy oci:build:1.0 registry.example/app:1.0
+  seaworthy copy --platform linux/arm64 registry.example/app:1.0 oci:app:1.0")]
+pub(crate) struct Copy {
+    /// The image
+    pub(crate) from: String,
+    /// Where to: a registry or an OCI layout
+    pub(crate) to: String,
+    /// Whether what is attached goes along
+    #[arg(long, value_enum, default_value = "all", value_name = "WHICH")]
+    pub(crate) with_evidence: WithEvidence,
+    /// Copy the image of this platform alone; an index stays behind, since its digest names all of them
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WithEvidence {
+    All,
+    None,
+}
+
+/// Pack images with all their evidence into one file, to be carried where no network is
+///
+/// The file is an OCI layout in a tar file: verify and tree read it as oci-archive:FILE. The same images
+/// give the same bytes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy pack registry.example/app:1.0 registry.example/db:2.3 -o bag.tar
+  seaworthy pack oci:build=team/app:1.0 --policy policy.yaml -o bag.tar
+  tar -xOf last.tar seaworthy/digests.txt > there.txt
+  seaworthy pack registry.example/app:1.1 --delta-from there.txt -o delta.tar
+  seaworthy verify --offline --key release.pub oci-archive:bag.tar")]
+pub(crate) struct Pack {
+    /// The images; IMAGE=NAME gives one another name in the bag
+    #[arg(required = true, value_name = "IMAGE[=NAME]")]
+    pub(crate) images: Vec<String>,
+    /// The file to write
+    #[arg(short = 'o', long = "bag", value_name = "FILE")]
+    pub(crate) bag: PathBuf,
+    /// Carry this policy along, for people at the other side: nothing trusts it by itself
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Carry this trusted root along, in the same way
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// Leave out the layers on this list, which the other side has: the seaworthy/digests.txt of an earlier
+    /// bag; several at once
+    #[arg(long, value_name = "LIST")]
+    pub(crate) delta_from: Vec<PathBuf>,
+    /// Pack the image of this platform alone; an index stays behind, since its digest names all of them
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+}
+
+/// Unpack a bag into a registry or an OCI layout
+///
+/// The bag is checked as a whole before anything is written: one from which a signature was taken, or into
+/// which anything was put, is refused. "unpacked" is said only after everything was read back.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy unpack bag.tar --to registry.internal:5000
+  seaworthy unpack bag.tar --to registry.internal:5000/mirror --map team/app=prod/app
+  seaworthy unpack bag.tar --to oci:images")]
+pub(crate) struct Unpack {
+    /// The bag
+    pub(crate) bag: PathBuf,
+    /// REGISTRY[/PREFIX] or oci:DIR. Images keep their names behind it
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: String,
+    /// Put the repository OLD under the name NEW; several at once
+    #[arg(long, value_name = "OLD=NEW")]
+    pub(crate) map: Vec<String>,
 }
 
 /// Make a key pair: PREFIX.key (encrypted as cosign does it) and PREFIX.pub

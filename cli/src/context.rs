@@ -5,7 +5,6 @@
 
 use crate::args::{Global, Password, SignatureForm, Signing};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::printer::Printer;
 use jiff::Timestamp;
 use seaworthy_oci::registry::{Credentials, Options as RegistryOptions, PlainHttp, Secret as RegistrySecret};
 use seaworthy_oci::{
@@ -395,58 +394,40 @@ pub(crate) fn must_be_writable(location: &Location) -> Outcome<()> {
     }
 }
 
-/// Copies the image behind `from` (an index with all its children) to `to`, blobs before manifests, under
-/// the tag of `reference`. What is there already is left alone.
-pub(crate) async fn copy(
-    from: &Opened<dyn Source>,
-    to: &dyn Sink,
-    tag: Option<&str>,
-    printer: &Printer,
-) -> Outcome<()> {
-    match &from.manifest {
-        Manifest::Image(image) => copy_blobs(from, image, to, printer).await?,
-        Manifest::Index(index) => {
-            // Children that nobody runs (BuildKit's attestations) go along: the index names them.
-            let mut todo: Vec<(Index, usize)> = vec![(index.clone(), 0)];
-            let mut order: Vec<RawManifest> = Vec::new();
-            while let Some((index, depth)) = todo.pop() {
-                for child in &index.manifests {
-                    let raw = child_manifest(from.place.as_ref(), child).await?;
-                    match raw.parse()? {
-                        Manifest::Image(image) => copy_blobs(from, &image, to, printer).await?,
-                        Manifest::Index(_) if depth + 1 >= limits::INDEX_DEPTH => {
-                            return Err(Failure::broken(format!(
-                                "cannot copy {}: indexes are nested deeper than {}",
-                                from.pinned,
-                                limits::INDEX_DEPTH
-                            )));
-                        }
-                        Manifest::Index(inner) => todo.push((inner, depth + 1)),
-                    }
-                    order.push(raw);
-                }
-            }
-            // Children were found from the top down, and a registry wants them from the bottom up.
-            for raw in order.iter().rev() {
-                to.push_manifest(raw, None).await?;
-            }
-        }
+/// Where `to` is for an image that was named `from`: a layout keeps the image's own tag where it names none.
+pub(crate) fn destination(from: &Reference, to: &str) -> Outcome<Reference> {
+    let mut to = reference(to)?;
+    if to.digest.is_some() {
+        return Err(Failure::usage(
+            "a destination takes a tag, not a digest: the digest is that of the image",
+        ));
     }
-    to.push_manifest(&from.raw, tag).await?;
-    Ok(())
+    if matches!(to.location, Location::Layout(_)) && to.tag.is_none() {
+        to.tag.clone_from(&from.tag);
+    }
+    Ok(to)
 }
 
-async fn copy_blobs(
-    from: &Opened<dyn Source>,
-    image: &Image,
-    to: &dyn Sink,
-    printer: &Printer,
-) -> Outcome<()> {
-    for blob in std::iter::once(&image.config).chain(&image.layers) {
-        let content = seaworthy_oci::source::BlobOf { source: from.place.as_ref(), descriptor: blob };
-        let bar = printer.bar(&format!("push {}", blob.digest.short()), blob.size);
-        to.push_blob(blob, &content).await?;
-        bar.finish_and_clear();
+/// The manifest to copy: all of `opened`, or the one image of it for `platform`.
+pub(crate) async fn part(opened: &Opened<dyn Source>, platform: Option<&str>) -> Outcome<RawManifest> {
+    let Some(platform) = platform else { return Ok(opened.raw.clone()) };
+    let wanted = platforms(&[platform.to_owned()])?;
+    let found = targets(opened, &wanted).await?;
+    let [one] = found.as_slice() else {
+        let labels: Vec<String> = found.iter().map(Target::label).collect();
+        let message = format!("{} has several images for {platform}", opened.pinned);
+        return Err(Failure::usage(message).hint(format!("name one of {}", labels.join(", "))));
+    };
+    if one.platform.is_none() {
+        // An image by itself says where it runs in its configuration alone.
+        let limit = limits::CONFIG_BYTES;
+        let bytes = opened.place.blob_bytes(&one.image.config, limit).await?;
+        let config = seaworthy_oci::ImageConfig::parse(&bytes, &opened.pinned)?;
+        if !config.platform().is_some_and(|p| wanted.iter().any(|w| p.serves(w))) {
+            let runs = config.platform().map_or_else(|| "nothing that it names".into(), |p| p.to_string());
+            return Err(Failure::usage(format!("{} has no image for {platform}", opened.pinned))
+                .hint(format!("it is an image for {runs}")));
+        }
     }
-    Ok(())
+    child_manifest(opened.place.as_ref(), one.pinned.descriptor()).await
 }

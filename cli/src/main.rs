@@ -9,6 +9,7 @@ mod commands;
 mod context;
 mod exit;
 mod printer;
+mod transfer;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -3,15 +3,18 @@
 
 mod attest;
 mod completion;
+mod copy;
 mod inspect;
 mod keygen;
 mod login;
 mod man;
+mod pack;
 mod policy;
 mod release;
 mod sbom;
 mod sign;
 mod tree;
+mod unpack;
 mod verdict;
 mod verify;
 
@@ -29,6 +32,9 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Attest(args) => attest::run(args, &options, printer).await,
         Command::Verify(args) => verify::run(args, &options, printer).await,
         Command::Tree(args) => tree::run(args, &options, printer).await,
+        Command::Copy(args) => copy::run(args, &options, printer).await,
+        Command::Pack(args) => pack::run(args, &options, printer).await,
+        Command::Unpack(args) => unpack::run(args, &options, printer).await,
         Command::Inspect(args) => inspect::run(args, &options, printer).await,
         Command::Keygen(args) => keygen::generate(args, printer),
         Command::ImportKeyPair(args) => keygen::import(args, printer),

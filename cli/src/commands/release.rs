@@ -8,9 +8,11 @@ use super::sign::{Attached, sign_one};
 use super::verdict::{self, Detail};
 use crate::args::Release;
 use crate::context::{self, Opened, SigningContext, Target};
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Outcome};
 use crate::printer::{BOLD, Printer, paint};
-use seaworthy_oci::{Location, OpenOptions, Reference, Source};
+use crate::transfer::Transfer;
+use seaworthy_oci::closure::{self, Extent};
+use seaworthy_oci::{OpenOptions, Reference, Source};
 use seaworthy_sbom::format::{Format, Layout};
 use seaworthy_sign::attach::Older;
 use seaworthy_sign::{Attested, Predicate, PredicateType};
@@ -108,7 +110,10 @@ pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer
     let place = seaworthy_oci::open_sink(&destination.location, options).await?;
     if copies {
         printer.say("copying the image");
-        context::copy(&from, place.as_ref(), destination.tag.as_deref(), printer).await?;
+        // What was attached elsewhere stays there: this run makes evidence of its own.
+        let closure = closure::find(from.place.as_ref(), &from.raw, Extent::ImageOnly).await?;
+        let tag = destination.tag.as_deref();
+        Transfer::new(printer).image(from.place.as_ref(), &closure, place.as_ref(), tag).await?;
     }
     // From here on the image is the one at the destination, under the digest that was resolved once.
     let pinned = Reference { digest: None, ..destination.clone() };
@@ -149,15 +154,10 @@ pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer
 /// Where the image is released: `--to`, with the image's own tag where it names none, or where it is.
 fn destination(args: &Release) -> Outcome<Reference> {
     let from = context::reference(&args.image)?;
-    let Some(to) = &args.to else { return Ok(from) };
-    let mut to = context::reference(to)?;
-    if to.digest.is_some() {
-        return Err(Failure::usage("--to takes a tag, not a digest: the digest is that of the image"));
+    match &args.to {
+        Some(to) => context::destination(&from, to),
+        None => Ok(from),
     }
-    if matches!(to.location, Location::Layout(_)) && to.tag.is_none() {
-        to.tag = from.tag;
-    }
-    Ok(to)
 }
 
 /// The policies of `--policy`, or the one that the key itself makes: signed and inventoried by it.

@@ -5,6 +5,7 @@
 //! change of output on purpose: `INSTA_UPDATE=always cargo test -p seaworthy`, and read the diff.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
 
+mod airgap;
 mod denials;
 mod documents;
 mod guide;
