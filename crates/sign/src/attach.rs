@@ -108,10 +108,11 @@ pub async fn prepare_signature(
 ) -> Result<Vec<Prepared>> {
     let subject = request.subject.digest();
     check_created(request.created)?;
-    // All that is wrong with the request comes out before the first signature is made.
+    // All that is wrong with the request comes out before anybody is asked and anything is signed.
     let statement = statement::image_signature(subject, request.annotations)?;
     let legacy = request.formats.iter().any(|f| f == Format::Legacy);
     let payload = if legacy { legacy_payload(request)? } else { Vec::new() };
+    signer.ready().await?;
     let mut prepared = Vec::new();
     for format in request.formats.iter() {
         let found = match format {
@@ -152,6 +153,7 @@ pub async fn prepare_attestation(
     let predicate_type = request.predicate_type.uri();
     let statement =
         statement::attestation(subject, request.subject_name, request.predicate_type, request.predicate)?;
+    signer.ready().await?;
     let scope = match request.older {
         Older::Keep => Scope::Same,
         Older::Replace => Scope::SameAndOlder,

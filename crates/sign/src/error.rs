@@ -61,6 +61,8 @@ pub enum ErrorKind {
     Conflict(String),
     /// A failure of this machine, such as no source of randomness.
     Local(String),
+    /// A signing service (certificate authority, log, timestamp authority, issuer) could not be asked.
+    Service(seaworthy_oci::ErrorKind),
     /// A failure of the place where images live.
     Images(seaworthy_oci::ErrorKind),
 }
@@ -94,7 +96,9 @@ impl Error {
             | ErrorKind::Signer(_)
             | ErrorKind::SelfCheck(_)
             | ErrorKind::Local(_) => Class::Local,
-            ErrorKind::Images(kind) => seaworthy_oci::Error::new(String::new(), "", kind.clone()).class(),
+            ErrorKind::Images(kind) | ErrorKind::Service(kind) => {
+                seaworthy_oci::Error::new(String::new(), "", kind.clone()).class()
+            }
         }
     }
 }
@@ -118,7 +122,7 @@ impl fmt::Display for ErrorKind {
             | Self::Signer(why)
             | Self::Conflict(why)
             | Self::Local(why) => f.write_str(why),
-            Self::Images(kind) => kind.fmt(f),
+            Self::Images(kind) | Self::Service(kind) => kind.fmt(f),
         }
     }
 }

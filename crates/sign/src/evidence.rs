@@ -7,7 +7,7 @@
 use crate::bundle::Statement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::PublicKey;
-use crate::signer::Payload;
+use crate::signer::{Payload, Signer};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -187,5 +187,21 @@ impl Evidence {
         .ok_or_else(|| bad("it holds no signed statement"))?;
         let payload = Payload::Dsse { payload_type: &statement.payload_type, payload: &statement.payload };
         key.verify(&payload, &statement.signature)
+    }
+
+    /// Whether `signer`, once it is ready, takes this for its own: the same question as for what is found
+    /// beside an image.
+    pub fn is_by(&self, signer: &dyn Signer) -> bool {
+        match &self.content {
+            Content::LegacySignature { payload, signature } => STANDARD
+                .decode(signature)
+                .is_ok_and(|signature| signer.made(&Payload::Blob(payload.as_bytes()), &signature)),
+            Content::Bundle { bundle, .. } => {
+                Statement::of_bundle(bundle.as_bytes()).is_some_and(|s| s.made_by(signer))
+            }
+            Content::LegacyAttestation { envelope, .. } => {
+                Statement::of_envelope(envelope.as_bytes()).is_some_and(|s| s.made_by(signer))
+            }
+        }
     }
 }
