@@ -119,10 +119,13 @@ impl<'v> Collector<'v> {
     fn unread(&mut self) {
         let view = self.view;
         for (path, _, state) in view.files() {
-            let Some((cataloger, _)) = catalogers::wanting(path) else { continue };
             match state {
-                State::Unread(why) => self.gap(format!("/{path}"), why, cataloger.name()),
+                State::Unread(why) => {
+                    let Some((cataloger, _)) = catalogers::wanting(path) else { continue };
+                    self.gap(format!("/{path}"), why, cataloger.name());
+                }
                 State::Parsed(parsed) => {
+                    let Some(cataloger) = catalogers::reader_of(path, parsed) else { continue };
                     for note in &parsed.notes {
                         self.gap(format!("/{path}"), note, cataloger.name());
                     }

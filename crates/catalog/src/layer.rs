@@ -6,6 +6,7 @@
 
 use crate::catalogers::{self, Parsed};
 use crate::decompress::{Compression, Unpacked};
+use crate::elf::{More, Scanner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::{self, Name};
 use crate::tar::{Entry, Kind, Reader, Tail};
@@ -15,6 +16,7 @@ use seaworthy_oci::{BlobReader, Digest};
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -236,8 +238,11 @@ impl<'a> Walk<'a> {
                 }
             }
             Kind::HardLink => {
-                if catalogers::wanting(&path).is_some() {
-                    let kept = match path::name(&entry.link) {
+                let target = path::name(&entry.link);
+                // Executables are known by what is in them: another name of a known one is one as well.
+                let known = matches!(&target, Name::Clean(target) if self.facts.kept.contains_key(target));
+                if known || catalogers::wanting(&path).is_some() {
+                    let kept = match target {
                         Name::Clean(target) => Kept::HardLink(target),
                         _ => Kept::Unread("a hard link out of the image".into()),
                     };
@@ -268,10 +273,33 @@ impl<'a> Walk<'a> {
                     } else {
                         self.keep(path, kept);
                     }
+                } else if entry.kind == Kind::File && entry.size >= limits::ELF_LEAST_BYTES {
+                    self.executable(path, tar)?;
                 }
             }
             Kind::Directory | Kind::Other => {}
         }
+        Ok(())
+    }
+
+    /// A file that no cataloger wants by its name may be an executable that says what is in it.
+    fn executable(&mut self, path: String, tar: &mut Reader<Unpacked<'_>>) -> Result<()> {
+        let mut scanner = Scanner::new();
+        tar.show(&mut |bytes| match scanner.feed(bytes) {
+            More::Wanted => ControlFlow::Continue(()),
+            More::Enough => ControlFlow::Break(()),
+        })?;
+        let Some(found) = scanner.finish() else { return Ok(()) };
+        let bytes = found.weight();
+        if self.facts.kept.len() >= limits::LAYER_WANTED_FILES
+            || self.wanted_bytes + bytes > limits::LAYER_WANTED_BYTES
+        {
+            let why = "an executable that was not read: more than LAYER_WANTED_FILES or LAYER_WANTED_BYTES in this layer";
+            self.note(Some(format!("/{path}")), why.into());
+            return Ok(());
+        }
+        self.wanted_bytes += bytes;
+        self.keep(path, Kept::Parsed(Arc::new(Parsed::executable(found))));
         Ok(())
     }
 

@@ -18,6 +18,7 @@
 mod catalogers;
 mod collect;
 mod decompress;
+mod elf;
 mod error;
 mod image;
 mod layer;

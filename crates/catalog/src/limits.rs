@@ -60,3 +60,20 @@ pub const DIRECT_URL_BYTES: u64 = 64 << 10;
 pub const FIELD_BYTES: usize = 16 << 10;
 /// Worker threads, whatever the caller asks for.
 pub const THREADS: usize = 16;
+/// Go's build information in one executable; Kubernetes has 40 KiB.
+pub const GO_BUILD_INFO_BYTES: usize = 4 << 20;
+/// The list of cargo-auditable, unpacked; a browser's engine has 200 KiB.
+pub const AUDIT_BYTES: usize = 8 << 20;
+/// Dependencies in one list of cargo-auditable; together they are less than a square of the crates.
+pub const AUDIT_EDGES: usize = 200_000;
+/// Modules or crates of one executable.
+pub const ELF_MODULES: usize = 10_000;
+/// Places of one executable that are followed at a time, and build informations that are taken from it.
+pub const ELF_CAPTURES: usize = 8;
+/// The shortest file that is looked at as an executable: an ELF header and one program header.
+pub const ELF_LEAST_BYTES: u64 = 84;
+/// Inflaters that are set up for one executable, and one more for each [`ELF_BYTES_PER_TRY`]: real ones need
+/// fewer by far, and an image of places that look like zlib must not cost hours.
+pub const ELF_TRIES: u64 = 32;
+/// See [`ELF_TRIES`].
+pub const ELF_BYTES_PER_TRY: u64 = 1 << 20;

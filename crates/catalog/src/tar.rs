@@ -8,6 +8,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
+use std::ops::ControlFlow;
 
 /// A block of tar.
 const BLOCK: usize = 512;
@@ -184,6 +185,26 @@ impl<I: Input> Reader<I> {
         }
         self.data = 0;
         Ok(out)
+    }
+
+    /// Shows the data of the current entry to `look` piece by piece, until it has seen enough. Nothing is
+    /// kept; what was not shown is skipped with the next entry.
+    pub(crate) fn show(&mut self, look: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        while self.data > 0 {
+            let left = usize::try_from(self.data).unwrap_or(usize::MAX);
+            let chunk = self.chunk()?;
+            let n = chunk.len().min(left);
+            if n == 0 {
+                return Err(self.error(ErrorKind::Truncated("the tar ends inside an entry".into())));
+            }
+            let flow = look(chunk.get(..n).unwrap_or_default());
+            self.pos += n;
+            self.data -= n as u64;
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The next entry; `None` at the end of the archive.

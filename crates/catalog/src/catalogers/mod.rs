@@ -8,12 +8,14 @@ mod apk;
 mod bytes;
 mod copyright;
 mod deb;
+mod executables;
 mod npm;
 mod os_release;
 mod python;
 mod rpm;
 
 use crate::collect::Collector;
+use crate::elf::Elf;
 use crate::limits;
 use crate::squash::View;
 use seaworthy_sbom::inventory::OsRelease;
@@ -39,6 +41,8 @@ pub(crate) enum Fact {
     DirectUrl(python::DirectUrl),
     /// An npm package.
     Npm(Box<npm::Manifest>),
+    /// What an executable says about itself.
+    Elf(Box<Elf>),
     /// A file that looks like a package's and is none.
     Nothing,
 }
@@ -50,6 +54,14 @@ pub(crate) struct Parsed {
     pub(crate) fact: Fact,
     /// What in it could not be read.
     pub(crate) notes: Vec<String>,
+}
+
+impl Parsed {
+    /// An executable, whose notes are those of the file.
+    pub(crate) fn executable(mut elf: Elf) -> Self {
+        let notes = std::mem::take(&mut elf.notes);
+        Self { fact: Fact::Elf(Box::new(elf)), notes }
+    }
 }
 
 impl From<Fact> for Parsed {
@@ -77,8 +89,16 @@ pub(crate) trait Cataloger: Sync {
 }
 
 /// All catalogers. The OS release comes first: the others' purls name it.
-pub(crate) const ALL: &[&dyn Cataloger] =
-    &[&os_release::OsReleaseFile, &deb::Dpkg, &apk::Apk, &rpm::Rpm, &python::Python, &npm::Npm];
+pub(crate) const ALL: &[&dyn Cataloger] = &[
+    &os_release::OsReleaseFile,
+    &deb::Dpkg,
+    &apk::Apk,
+    &rpm::Rpm,
+    &python::Python,
+    &npm::Npm,
+    &executables::Go,
+    &executables::Rust,
+];
 
 /// The cataloger that wants the file at `path`, and how many bytes at most.
 pub(crate) fn wanting(path: &str) -> Option<(&'static dyn Cataloger, u64)> {
@@ -87,7 +107,18 @@ pub(crate) fn wanting(path: &str) -> Option<(&'static dyn Cataloger, u64)> {
 
 /// Whether a file of a distribution package is the proof of another package.
 pub(crate) fn proves_language_package(path: &str) -> bool {
-    python::Python.wants(path).is_some() || npm::Npm.wants(path).is_some()
+    python::Python.wants(path).is_some() || npm::Npm.wants(path).is_some() || executables::is_likely(path)
+}
+
+/// Who speaks for a file that was read.
+pub(crate) fn reader_of(path: &str, parsed: &Parsed) -> Option<&'static dyn Cataloger> {
+    match &parsed.fact {
+        Fact::Elf(elf) if elf.go.is_empty() && (elf.audit.is_some() || !elf.paths.is_empty()) => {
+            Some(&executables::Rust)
+        }
+        Fact::Elf(_) => Some(&executables::Go),
+        _ => wanting(path).map(|(cataloger, _)| cataloger),
+    }
 }
 
 /// A field's text, bounded, without control characters at its ends; `None` where nothing is left.

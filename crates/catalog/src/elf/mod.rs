@@ -1,0 +1,386 @@
+//! What an executable says about itself, found while it streams by.
+//!
+//! Executables are the largest files of an image (a hundred megabytes for one Go program), so none is ever
+//! held. What is looked for can be recognized from its first bytes on:
+//!
+//! - **Go**: the build information begins with a magic of 14 bytes at a multiple of 16 and, since Go 1.18,
+//!   holds its two strings inline. No section header is needed, so stripped programs are read as well. The
+//!   program headers, which stand at the start of a file, tell which of several is the program's own (it is
+//!   in a writable segment) and which belongs to a program embedded in it.
+//! - **Rust**: `.dep-v0` of cargo-auditable is a zlib stream, and section headers stand at the end of a file.
+//!   Instead of them, each possible zlib header is judged by the next few bytes: a dynamic block must begin
+//!   with a complete code (one in some ten thousand random places does), and only then is it inflated, and
+//!   dropped unless its first bytes are those of the JSON that is expected. Where there is none, the paths of
+//!   crates in panic messages name crates and versions: less certain, and said so.
+//!
+//! A Go program is told by the note with its build id at its start; in it nothing of Rust is looked for,
+//! and after its own build information nothing at all. Files that are not ELF programs or shared objects
+//! (objects, kernel modules, core files among them) cost four bytes.
+//!
+//! What it costs, release build, one core, bytes in memory: see [`Scanner`].
+
+mod auditable;
+mod go;
+mod paths;
+
+pub(crate) use auditable::{Audit, Linked, Role};
+pub(crate) use go::{Build, Module, Origin};
+
+use crate::limits;
+use memchr::{memchr_iter, memmem};
+use std::collections::BTreeSet;
+
+/// Bytes of the start that are looked at as a whole: the ELF header, program headers and notes.
+const HEAD_BYTES: usize = 4096;
+/// The most that a judgement about one place needs to see: the longest path prefix with crate and version.
+const LOOK_BYTES: usize = 256;
+
+/// What was found in one executable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Elf {
+    /// Build information of Go: the program's own first, then those of programs embedded in it.
+    pub(crate) go: Vec<Build>,
+    /// What cargo-auditable left.
+    pub(crate) audit: Option<Audit>,
+    /// Crates that panic paths name; empty where there is an audit.
+    pub(crate) paths: BTreeSet<(String, String)>,
+    /// What was seen and could not be read.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Elf {
+    /// About how many bytes this keeps in memory.
+    pub(crate) fn weight(&self) -> u64 {
+        /// A module or crate with its strings, as they are in real programs.
+        const EACH: usize = 256;
+        let go: usize = self.go.iter().map(|b| b.deps.len() + b.settings.len() + 1).sum();
+        let rust = self.audit.as_ref().map_or(0, |a| a.crates.len());
+        ((go + rust + self.paths.len() + self.notes.len()) * EACH) as u64
+    }
+}
+
+/// Whether more of the file is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum More {
+    /// The next bytes, please.
+    Wanted,
+    /// Nothing that follows would change the result.
+    Enough,
+}
+
+enum Phase {
+    /// The first [`HEAD_BYTES`] are being gathered.
+    Head,
+    /// An executable.
+    Scan,
+    /// Nothing more to find.
+    Over,
+}
+
+/// Looks at a file in pieces of any size.
+///
+/// Measured beside the inflate that brings the bytes (zlib-rs, 2.1 GHz x86-64): see `docs/reference/catalogers.md`,
+/// "What executables cost".
+pub(crate) struct Scanner {
+    phase: Phase,
+    head: Vec<u8>,
+    /// File offset of the next byte to come.
+    offset: u64,
+    /// The last bytes before `offset`, whose places are not judged yet.
+    carry: Vec<u8>,
+    /// Writable segments in the file.
+    writable: Vec<(u64, u64)>,
+    is_go: bool,
+    go: Vec<go::Capture>,
+    builds: Vec<(u64, Build)>,
+    old_go: bool,
+    zlib: Vec<auditable::Capture>,
+    /// Inflaters that were set up.
+    tries: u64,
+    audit: Option<Audit>,
+    paths: BTreeSet<(String, String)>,
+    notes: BTreeSet<String>,
+    finders: Finders,
+}
+
+struct Finders {
+    go: memmem::Finder<'static>,
+    registry: memmem::Finder<'static>,
+}
+
+impl Scanner {
+    /// For one file.
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Head,
+            head: Vec::new(),
+            offset: 0,
+            carry: Vec::new(),
+            writable: Vec::new(),
+            is_go: false,
+            go: Vec::new(),
+            builds: Vec::new(),
+            old_go: false,
+            zlib: Vec::new(),
+            tries: 0,
+            audit: None,
+            paths: BTreeSet::new(),
+            notes: BTreeSet::new(),
+            finders: Finders {
+                go: memmem::Finder::new(go::MAGIC),
+                registry: memmem::Finder::new(paths::NEEDLE),
+            },
+        }
+    }
+
+    /// Takes the next bytes of the file.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> More {
+        match self.phase {
+            Phase::Over => More::Enough,
+            Phase::Scan => self.scan(bytes),
+            Phase::Head => {
+                let n = bytes.len().min(HEAD_BYTES - self.head.len());
+                let (now, rest) = bytes.split_at(n);
+                self.head.extend_from_slice(now);
+                let magic = self.head.len().min(4);
+                if !b"\x7fELF".starts_with(self.head.get(..magic).unwrap_or_default()) {
+                    self.phase = Phase::Over;
+                    return More::Enough;
+                }
+                if self.head.len() < HEAD_BYTES {
+                    return More::Wanted;
+                }
+                self.begin();
+                match self.phase {
+                    Phase::Scan => self.scan(rest),
+                    _ => More::Enough,
+                }
+            }
+        }
+    }
+
+    /// The file is over. `None` where nothing was found that is worth a word.
+    pub(crate) fn finish(mut self) -> Option<Elf> {
+        if matches!(self.phase, Phase::Head) && self.head.starts_with(b"\x7fELF") {
+            self.begin();
+        }
+        if matches!(self.phase, Phase::Scan) {
+            let carry = std::mem::take(&mut self.carry);
+            let base = self.offset - carry.len() as u64;
+            self.judge(&carry, carry.len(), base);
+        }
+        if self.builds.is_empty() && self.old_go {
+            self.notes.insert(
+                "built by a Go before 1.18, or with build information in another form: not read".to_owned(),
+            );
+        }
+        let own = self.own_build();
+        // The stable order keeps the embedded ones in the order of the file.
+        self.builds.sort_by_key(|(at, _)| Some(*at) != own);
+        let mut go = Vec::new();
+        for (at, mut build) in self.builds {
+            build.origin = if Some(at) == own { Origin::Own } else { Origin::Embedded };
+            go.push(build);
+        }
+        for capture in &self.zlib {
+            self.notes.extend(capture.cut_short());
+        }
+        if self.audit.is_some() {
+            self.paths.clear();
+        }
+        let elf = Elf { go, audit: self.audit, paths: self.paths, notes: self.notes.into_iter().collect() };
+        (elf != Elf::default()).then_some(elf)
+    }
+
+    /// The head is complete, or the file is shorter than it.
+    fn begin(&mut self) {
+        let head = std::mem::take(&mut self.head);
+        match Header::read(&head) {
+            Some(header) => {
+                self.writable = header.writable;
+                // `Go\0\0` with type 4: the build id's note (cmd/internal/buildid).
+                self.is_go = memmem::find(&head, b"\x04\0\0\0Go\0\0").is_some();
+                if memmem::find(&head, b"UPX!").is_some() {
+                    self.notes.insert("packed by UPX: what is inside was not read".to_owned());
+                }
+                self.phase = Phase::Scan;
+                self.scan(&head);
+            }
+            None => self.phase = Phase::Over,
+        }
+    }
+
+    fn scan(&mut self, bytes: &[u8]) -> More {
+        let start = self.offset;
+        // Places of the piece before that could not be judged without this one.
+        let mut seam = std::mem::take(&mut self.carry);
+        let waiting = seam.len();
+        if waiting > 0 || bytes.len() < LOOK_BYTES {
+            let n = bytes.len().min(LOOK_BYTES);
+            seam.extend_from_slice(bytes.get(..n).unwrap_or_default());
+            let base = start - waiting as u64;
+            if bytes.len() < LOOK_BYTES {
+                let judged = seam.len().saturating_sub(LOOK_BYTES);
+                self.judge(&seam, judged, base);
+                self.carry = seam.split_off(judged);
+                self.offset += bytes.len() as u64;
+                return self.more();
+            }
+            self.judge(&seam, waiting, base);
+        }
+        let judged = bytes.len() - LOOK_BYTES;
+        self.judge(bytes, judged, start);
+        self.carry = bytes.get(judged..).unwrap_or_default().to_vec();
+        self.offset += bytes.len() as u64;
+        self.more()
+    }
+
+    fn more(&mut self) -> More {
+        let own = self.is_go && self.builds.iter().any(|(at, _)| self.is_writable(*at));
+        if own {
+            self.phase = Phase::Over;
+            return More::Enough;
+        }
+        More::Wanted
+    }
+
+    fn is_writable(&self, at: u64) -> bool {
+        self.writable.iter().any(|(from, to)| (*from..*to).contains(&at))
+    }
+
+    /// Where the program's own build information is: the first in a writable segment, where the linker puts
+    /// it, or else the first.
+    fn own_build(&self) -> Option<u64> {
+        let places = || self.builds.iter().map(|(at, _)| *at);
+        places().find(|at| self.is_writable(*at)).or_else(|| places().next())
+    }
+
+    /// Judges the places `0..places` of `bytes`, of which the first is at the file offset `base`.
+    fn judge(&mut self, bytes: &[u8], places: usize, base: u64) {
+        for capture in std::mem::take(&mut self.go) {
+            self.follow_go(capture, bytes, base);
+        }
+        for capture in std::mem::take(&mut self.zlib) {
+            self.follow_zlib(capture, bytes, base);
+        }
+        let range = bytes.get(..bytes.len().min(places + LOOK_BYTES)).unwrap_or_default();
+        let found: Vec<usize> = self.finders.go.find_iter(range).take_while(|at| *at < places).collect();
+        for at in found {
+            let offset = base + at as u64;
+            if offset.is_multiple_of(go::ALIGN) && self.go.len() < limits::ELF_CAPTURES {
+                self.follow_go(go::Capture::new(offset), bytes, base);
+            }
+        }
+        if self.is_go {
+            return;
+        }
+        for at in memchr_iter(auditable::FIRST, bytes.get(..places).unwrap_or_default()) {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if self.audit.is_some() || !auditable::is_plausible(rest) {
+                continue;
+            }
+            let offset = base + at as u64;
+            self.tries += 1;
+            if self.tries > limits::ELF_TRIES + offset / limits::ELF_BYTES_PER_TRY {
+                self.notes.insert("too much in it looks like zlib: a list of crates may be missed".into());
+            } else if self.zlib.len() < limits::ELF_CAPTURES {
+                self.follow_zlib(auditable::Capture::new(offset), bytes, base);
+            }
+        }
+        let found: Vec<usize> =
+            self.finders.registry.find_iter(range).take_while(|at| *at < places).collect();
+        for at in found {
+            if let Some(found) = paths::read(bytes.get(at..).unwrap_or_default())
+                && self.paths.len() < limits::ELF_MODULES
+            {
+                self.paths.insert(found);
+            }
+        }
+    }
+
+    fn follow_go(&mut self, mut capture: go::Capture, bytes: &[u8], base: u64) {
+        match capture.feed(bytes, base) {
+            go::State::More => self.go.push(capture),
+            go::State::Found(build) => {
+                if self.builds.len() < limits::ELF_CAPTURES {
+                    self.builds.push((capture.start(), *build));
+                }
+            }
+            go::State::Nothing => {}
+            go::State::Old => self.old_go = true,
+            go::State::Bad(why) => {
+                self.notes.insert(why);
+            }
+        }
+    }
+
+    fn follow_zlib(&mut self, mut capture: auditable::Capture, bytes: &[u8], base: u64) {
+        match capture.feed(bytes, base) {
+            auditable::State::More => self.zlib.push(capture),
+            auditable::State::Nothing => {}
+            auditable::State::Found(audit) => self.audit = self.audit.take().or(Some(audit)),
+            auditable::State::Bad(why) => {
+                self.notes.insert(why);
+            }
+        }
+    }
+}
+
+/// What is taken from the ELF header and the program headers.
+struct Header {
+    writable: Vec<(u64, u64)>,
+}
+
+impl Header {
+    /// `None` for what is no program or shared object. (System V ABI, "ELF header", "Program header".)
+    fn read(head: &[u8]) -> Option<Self> {
+        let wide = match head.get(4)? {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
+        let little = match head.get(5)? {
+            1 => true,
+            2 => false,
+            _ => return None,
+        };
+        let number = |at: usize, bytes: usize| -> Option<u64> {
+            let part = head.get(at..at.checked_add(bytes)?)?;
+            let join = |sum: u64, b: &u8| sum << 8 | u64::from(*b);
+            Some(if little { part.iter().rev().fold(0, join) } else { part.iter().fold(0, join) })
+        };
+        const ET_EXEC: u64 = 2;
+        const ET_DYN: u64 = 3;
+        if !matches!(number(16, 2)?, ET_EXEC | ET_DYN) {
+            return None;
+        }
+        let (table, entry, count) = if wide {
+            (number(32, 8)?, number(54, 2)?, number(56, 2)?)
+        } else {
+            (number(28, 4)?, number(42, 2)?, number(44, 2)?)
+        };
+        let mut writable = Vec::new();
+        // What is beyond the head is not looked at: linkers put the table right behind the header.
+        for i in 0..count.min(64) {
+            let at = usize::try_from(table.saturating_add(i * entry)).unwrap_or(usize::MAX);
+            let field = |wide_at: usize, narrow_at: usize, wide_bytes: usize| {
+                let (offset, bytes) = if wide { (wide_at, wide_bytes) } else { (narrow_at, 4) };
+                number(at.checked_add(offset)?, bytes)
+            };
+            let (Some(kind), Some(flags), Some(offset), Some(size)) =
+                (field(0, 0, 4), field(4, 24, 4), field(8, 4, 8), field(32, 16, 8))
+            else {
+                break;
+            };
+            const PT_LOAD: u64 = 1;
+            const PF_W: u64 = 2;
+            if kind == PT_LOAD && flags & PF_W != 0 {
+                writable.push((offset, offset.saturating_add(size)));
+            }
+        }
+        Some(Self { writable })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Executables in images: recorded ones against what Go's own tool says, and made ones for the rest.
+
+use crate::support::*;
+use flate2::{Compression, write::ZlibEncoder};
+use seaworthy_sbom::inventory::{Ecosystem, Inventory, RelationshipKind};
+use std::collections::BTreeSet;
+use std::io::Write;
+
+/// A file of testdata/catalog.
+fn recorded(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../../testdata/catalog/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// `name version`, with what `go version -m` says, replacements followed.
+fn truth(name: &str) -> BTreeSet<String> {
+    let text = String::from_utf8(recorded(name)).unwrap();
+    let mut all = BTreeSet::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.trim().split('\t').collect();
+        match words.as_slice() {
+            ["go", version] => all.insert(format!("stdlib {}", version.trim_start_matches("go"))),
+            ["mod" | "dep", path, "(devel)", ..] => all.insert(format!("{path} ")),
+            ["mod" | "dep", path, version, ..] => all.insert(format!("{path} {version}")),
+            ["=>", ..] => panic!("the fixtures have none"),
+            _ => false,
+        };
+    }
+    all
+}
+
+fn found(inventory: &Inventory) -> BTreeSet<String> {
+    let shown = |p: &seaworthy_sbom::inventory::Package| {
+        format!("{} {}", p.name, p.version.as_deref().unwrap_or_default())
+    };
+    inventory.packages.iter().map(shown).collect()
+}
+
+/// The smallest ELF file of 64 bits with `content` at 5000.
+fn program(content: &[u8]) -> Vec<u8> {
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    file.push(3);
+    file.resize(5000, 0);
+    file.extend_from_slice(content);
+    file.resize(9000, 0);
+    file
+}
+
+#[test]
+fn modules_as_go_itself_reads_them() {
+    let image = read(&[Tar::default().file("usr/bin/syft", recorded("go-syft.elf")).gzip()]);
+    assert_eq!(found(&image), truth("go-syft.txt"));
+    assert_eq!(image.packages.len(), 187);
+    assert!(image.gaps.is_empty());
+    let main = package(&image, "github.com/anchore/syft");
+    assert_eq!(main.purl.as_deref(), Some("pkg:golang/github.com/anchore/syft"));
+    assert_eq!(main.properties["go:vcs.revision"], "5e16e5031a13f8a11057feb8544decebfc43b4ed");
+    assert!(main.properties.keys().all(|key| !key.contains("ldflags")));
+    let needs = |from: &str| {
+        image.relationships.iter().filter(|r| r.from == from && r.kind == RelationshipKind::DependsOn).count()
+    };
+    assert_eq!(needs(&main.id), 186);
+    let masterminds = package(&image, "github.com/Masterminds/semver");
+    assert_eq!(masterminds.purl.as_deref(), Some("pkg:golang/github.com/Masterminds/semver@v1.5.0"));
+    assert_eq!(masterminds.evidence[0].path, "/usr/bin/syft");
+    assert_eq!(package(&image, "stdlib").purl.as_deref(), Some("pkg:golang/stdlib@1.23.4"));
+}
+
+#[test]
+fn a_program_without_modules_has_its_library_and_a_gap() {
+    let image = read(&[Tar::default().file("crane", recorded("go-crane.elf")).zstd()]);
+    assert_eq!(found(&image), truth("go-crane.txt"));
+    assert_eq!(gaps(&image), ["/crane: a Go program without module information: its modules are not known"]);
+}
+
+#[test]
+fn layers_links_and_removals() {
+    let first = Tar::default()
+        .file("bin/a", recorded("go-syft.elf"))
+        .hard_link("bin/b", "bin/a")
+        .file("bin/gone", recorded("go-crane.elf"));
+    let second = Tar::default().file("bin/.wh.gone", "").file("bin/a", recorded("go-syft.elf"));
+    let image = read(&[first.gzip(), second.gzip()]);
+    assert_eq!(found(&image), truth("go-syft.txt"));
+    let paths: Vec<&str> =
+        package(&image, "github.com/anchore/syft").evidence.iter().map(|e| e.path.as_str()).collect();
+    assert_eq!(paths, ["/bin/a", "/bin/b"]);
+    // Written again by the second layer, and there since the first.
+    assert_eq!(package(&image, "stdlib").layer.as_deref(), Some(image.layers[0].digest.as_str()));
+}
+
+#[test]
+fn crates_of_a_list_without_what_only_built_it() {
+    let list = r#"{"packages":[
+        {"name":"app","version":"0.1.0","source":"local","root":true,"dependencies":[1,2]},
+        {"name":"serde","version":"1.0.200","source":"crates.io"},
+        {"name":"cc","version":"1.0.90","source":"crates.io","kind":"build","dependencies":[1]}],"format":1}"#;
+    let list: String = list.split_whitespace().collect();
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::new(7));
+    zlib.write_all(list.as_bytes()).unwrap();
+    let image = read(&[Tar::default().file("usr/local/bin/app", program(&zlib.finish().unwrap())).gzip()]);
+    assert_eq!(names(&image), ["app 0.1.0", "serde 1.0.200"]);
+    let serde = package(&image, "serde");
+    assert_eq!((serde.ecosystem, serde.purl.as_deref()), (Ecosystem::Cargo, Some("pkg:cargo/serde@1.0.200")));
+    assert_eq!(image.relationships.len(), 1);
+    assert_eq!(package(&image, "app").properties["cargo:source"], "local");
+}
+
+#[test]
+fn panic_paths_are_evidence_and_said_to_be_no_more() {
+    let path = "/c/registry/src/index.crates.io-1949cf8c6b5b557f/openssl-sys-0.9.117/src/lib.rs";
+    let image = read(&[Tar::default().file("lib/x.so", program(path.as_bytes())).gzip()]);
+    assert_eq!(names(&image), ["openssl-sys 0.9.117"]);
+    assert_eq!(package(&image, "openssl-sys").properties["seaworthy:confidence"], "path-evidence");
+}
+
+#[test]
+fn what_a_distribution_owns_is_contained_in_it() {
+    let status = "Package: syft\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.18.1-1\n\n";
+    let tar = Tar::default()
+        .file(STATUS, status)
+        .file("var/lib/dpkg/info/syft.list", "/.\n/usr\n/usr/bin\n/usr/bin/syft\n")
+        .file("usr/bin/syft", recorded("go-syft.elf"));
+    let image = read(&[tar.gzip()]);
+    let deb = image.packages.iter().find(|p| p.ecosystem == Ecosystem::Deb).unwrap();
+    let contained: Vec<_> =
+        image.relationships.iter().filter(|r| r.kind == RelationshipKind::Contains).collect();
+    assert_eq!(contained.len(), 187);
+    assert!(contained.iter().all(|r| r.from == deb.id));
+}
+
+#[test]
+fn a_program_that_ends_with_the_layer_is_an_error_and_not_a_finding() {
+    let whole = Tar::default().file("a", recorded("go-syft.elf")).end();
+    let cut = Tar(whole[..9000].to_vec()).0;
+    let layer = Layer {
+        diff_id: diff_id(&cut),
+        bytes: gzip(&cut),
+        media_type: "application/vnd.oci.image.layer.v1.tar+gzip",
+    };
+    let error = Built::new(&[layer]).read().unwrap_err();
+    assert!(error.to_string().contains("ends inside"), "{error}");
+}
