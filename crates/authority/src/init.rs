@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How long the authority's own certificates are valid: ten years. Rotation is a new authority beside it.
 const YEARS: i64 = 10;
@@ -68,6 +69,23 @@ fn sync(dir: &Path) -> Result<()> {
     File::open(dir)
         .and_then(|d| d.sync_all())
         .map_err(|e| Error::local(format!("cannot sync {}: {e}", dir.display())))
+}
+
+/// The log begins with the trusted root, signed by the log itself. That says once and for all what the
+/// authority started with, and it keeps number 0 and the empty proof from everybody else: cosign leaves
+/// both out of a bundle, as JSON of protobuf may, and sigstore-python then refuses the bundle.
+fn first_entry(dir: &Path, address: &Address, key: PrivateKey, trusted_root: &[u8]) -> Result<()> {
+    let signature = x509::sign(&key, trusted_root)?;
+    let request = json!({ "hashedRekordRequestV002": {
+        "digest": STANDARD.encode(Sha256::digest(trusted_root)),
+        "signature": {
+            "content": STANDARD.encode(signature),
+            "verifier": { "publicKey": { "rawBytes": STANDARD.encode(key.public_key().as_spki_der()) } },
+        },
+    } });
+    let entry = crate::rekor::read(request.to_string().as_bytes()).map_err(|e| Error::local(e.message))?;
+    Store::open(&dir.join("log"), &address.host, Arc::new(key))?.append(&[entry.body])?;
+    Ok(())
 }
 
 /// Makes an authority.
@@ -204,13 +222,15 @@ fn fill(dir: &Path, options: &Init<'_>, address: &Address) -> Result<()> {
         "trustedRoot": trusted_root,
         "signingConfig": signing_config,
     });
-    for (name, document) in [
+    let trusted_root = format!("{trusted_root:#}\n");
+    for (name, text) in [
         ("trusted_root.json", &trusted_root),
-        ("signing_config.json", &signing_config),
-        ("client_trust_config.json", &both),
+        ("signing_config.json", &format!("{signing_config:#}\n")),
+        ("client_trust_config.json", &format!("{both:#}\n")),
     ] {
-        write(&dir.join(name), format!("{document:#}\n").as_bytes())?;
+        write(&dir.join(name), text.as_bytes())?;
     }
+    first_entry(dir, address, log_key, trusted_root.as_bytes())?;
     write(&dir.join(config::FILE), Config::template(address).as_bytes())?;
     sync(dir)
 }

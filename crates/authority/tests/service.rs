@@ -183,7 +183,7 @@ async fn a_bundle_is_accepted_by_an_independent_verifier_with_the_files_of_init(
         let result = authority.judge(&bundle, b"artifact", who).unwrap();
         assert!(result.tlog_verified() && result.sct_verified());
         assert_eq!(result.verified_timestamps().len(), 1);
-        assert_eq!(bundle["verificationMaterial"]["tlogEntries"][0]["logIndex"], n.to_string());
+        assert_eq!(bundle["verificationMaterial"]["tlogEntries"][0]["logIndex"], (n + 1).to_string());
 
         // The judge is one that can say no.
         authority.judge(&bundle, b"another artifact", who).unwrap_err();
@@ -224,7 +224,7 @@ async fn what_was_acknowledged_is_there_after_a_restart_and_two_servers_are_refu
     });
     authority.client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     let after = authority.sign(WHO, b"two").await;
-    assert_eq!(after["verificationMaterial"]["tlogEntries"][0]["logIndex"], "1");
+    assert_eq!(after["verificationMaterial"]["tlogEntries"][0]["logIndex"], "2");
     authority.judge(&before, b"one", WHO).unwrap();
     authority.judge(&after, b"two", WHO).unwrap();
     authority.stop().await;
@@ -428,10 +428,11 @@ async fn the_log_takes_no_claim_that_nobody_made() {
         assert!(status == 400 && answer["message"].as_str().unwrap().contains(why), "{answer}");
     }
     let (_, checkpoint) = authority.get("/api/v2/checkpoint").await;
-    assert_eq!(checkpoint.lines().nth(1), Some("1"));
-    let (status, _) = authority.get("/api/v2/tile/entries/000.p/1").await;
+    // The trusted root, and what was accepted.
+    assert_eq!(checkpoint.lines().nth(1), Some("2"));
+    let (status, _) = authority.get("/api/v2/tile/entries/000.p/2").await;
     assert_eq!(status, 200);
-    let (status, _) = authority.get("/api/v2/tile/0/000.p/2").await;
+    let (status, _) = authority.get("/api/v2/tile/0/000.p/3").await;
     assert_eq!(status, 404);
     authority.stop().await;
 }
