@@ -104,6 +104,8 @@ pub(crate) enum Command {
     Logout(Logout),
     #[command(subcommand)]
     Policy(Policy),
+    #[command(subcommand)]
+    Authority(Authority),
     Completion(Completion),
     Man(Man),
 }
@@ -551,6 +553,74 @@ pub(crate) enum SignatureForm {
     Bundle,
     Legacy,
     Both,
+}
+
+/// Run a private Sigstore: certificates for identities, a transparency log, timestamps
+#[derive(Debug, Subcommand)]
+pub(crate) enum Authority {
+    Init(AuthorityInit),
+    Serve(AuthorityServe),
+    Token(AuthorityToken),
+}
+
+/// Make an authority: keys, certificates, empty logs, and the files that clients need
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy authority init --dir authority --url https://sigstore.example.org
+  seaworthy authority init --dir authority --url http://127.0.0.1:8400")]
+pub(crate) struct AuthorityInit {
+    /// The authority's folder, empty or not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Where clients will reach it: https://host[:port], or http:// on loopback. It cannot change later
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+    /// The organisation in its certificates
+    #[arg(long, value_name = "NAME", default_value = "seaworthy authority")]
+    pub(crate) organization: String,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
+/// Answer as certificate authority, transparency log, timestamp authority and token issuer
+///
+/// It ends on SIGTERM after what it has begun. A crash at any moment loses nothing that was acknowledged.
+#[derive(Debug, Args)]
+pub(crate) struct AuthorityServe {
+    /// The authority's folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Where to listen; put a proxy before it or give --tls-cert where others reach it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8400")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// PEM file with the certificate chain of the server
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with its private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
+/// Make an identity token of the authority's own issuer
+#[derive(Debug, Args)]
+pub(crate) struct AuthorityToken {
+    /// The authority's folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Whom the token stands for: a mail address or a URI
+    #[arg(long, value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// Whom the token is for
+    #[arg(long, value_name = "NAME", default_value = "sigstore")]
+    pub(crate) audience: String,
+    /// How many seconds it is valid, a day at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(crate) seconds: i64,
+    #[command(flatten)]
+    pub(crate) password: Password,
 }
 
 /// Where a key's password comes from: this file, SEAWORTHY_PASSWORD, COSIGN_PASSWORD, or the terminal.

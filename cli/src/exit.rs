@@ -151,6 +151,17 @@ impl From<seaworthy_verifier::Error> for Failure {
     }
 }
 
+impl From<seaworthy_authority::Error> for Failure {
+    fn from(error: seaworthy_authority::Error) -> Self {
+        let exit = match error.kind {
+            seaworthy_authority::ErrorKind::Usage => Exit::Usage,
+            seaworthy_authority::ErrorKind::Broken => Exit::Broken,
+            _ => Exit::Local,
+        };
+        Self { exit, message: error.message, hint: error.hint }
+    }
+}
+
 impl From<seaworthy_sbom::Error> for Failure {
     fn from(error: seaworthy_sbom::Error) -> Self {
         let exit = match error.kind {

@@ -75,7 +75,7 @@ fn refuse_overwrite(prefix: &Path, force: bool) -> Outcome<()> {
 
 /// The password of a new key: given, or asked for twice, or empty where nobody can be asked and nothing is
 /// set. Like cosign, an unset variable in a pipeline is not an error; the file says what protects it.
-fn new_password(args: &Password) -> Outcome<Secret> {
+pub(super) fn new_password(args: &Password) -> Outcome<Secret> {
     if let Some(given) = context::given_password(args)? {
         return Ok(given);
     }

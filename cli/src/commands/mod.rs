@@ -2,6 +2,7 @@
 //! it prints its result itself and never its failure.
 
 mod attest;
+mod authority;
 mod completion;
 mod copy;
 mod inspect;
@@ -42,6 +43,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Login(args) => login::login(args, &options, printer).await,
         Command::Logout(args) => login::logout(args, printer),
         Command::Policy(Policy::Check(args)) => policy::check(args, printer),
+        Command::Authority(command) => authority::run(command, &options, printer).await,
         Command::Completion(args) => completion::run(args, printer),
         Command::Man(args) => man::run(args, printer),
     }
