@@ -258,10 +258,10 @@ impl<'a> Walk<'a> {
                         Kept::Unread(format!("{} bytes, more than the limit of {limit}", entry.size))
                     } else if self.facts.kept.len() >= limits::LAYER_WANTED_FILES {
                         Kept::Unread("more than LAYER_WANTED_FILES in this layer".into())
-                    } else if self.wanted_bytes + entry.size > limits::LAYER_WANTED_BYTES {
+                    } else if self.wanted_bytes + cataloger.weight(entry.size) > limits::LAYER_WANTED_BYTES {
                         Kept::Unread("more than LAYER_WANTED_BYTES in this layer".into())
                     } else {
-                        self.wanted_bytes += entry.size;
+                        self.wanted_bytes += cataloger.weight(entry.size);
                         match cataloger.parse(&path, &tar.data()?) {
                             Ok(parsed) => Kept::Parsed(Arc::new(parsed)),
                             Err(why) => Kept::Unread(why),

@@ -42,6 +42,26 @@ pub const RPM_FILES: usize = 1_000_000;
 /// Paths of all rpms of a database, put together from directory and name: long directories named by many
 /// files cost more than they take in the database.
 pub const RPM_PATH_BYTES: usize = 256 << 20;
+/// A Java archive as a file: it is held while it is read. The largest that was seen in images has 130 MiB.
+pub const JAR_BYTES: u64 = 256 << 20;
+/// An archive in an archive; half of it for one in that one, and so on.
+pub const JAR_NESTED_BYTES: usize = 128 << 20;
+/// `pom.xml` and `pom.properties` of one archive; shaded clients of clouds have 500.
+pub const JAR_POMS: usize = 4_000;
+/// Archives in archives: an ear holds a war that holds jars; further ones are no layout of Java.
+pub const JAR_DEPTH: usize = 6;
+/// Entries of an archive and of all archives in it; application servers come to 150,000.
+pub const JAR_ENTRIES: usize = 500_000;
+/// Packages of an archive with all archives in it.
+pub const JAR_PACKAGES: usize = 20_000;
+/// How many times its own size is looked at in an archive, archives in it included.
+pub const JAR_READ_RATIO: usize = 8;
+/// The same for small archives, whose manifest may be larger than the archive.
+pub const JAR_READ_GRACE: usize = 256 << 10;
+/// A manifest or a `pom.xml`; signed archives list every class in it.
+pub const JAR_TEXT_BYTES: usize = 16 << 20;
+/// A `pom.properties`.
+pub const JAR_PROPERTIES_BYTES: usize = 64 << 10;
 /// A list of a package's files; kernels have 2 MiB.
 pub const LIST_BYTES: u64 = 16 << 20;
 /// A `package.json`; the largest that npm takes is smaller.

@@ -247,6 +247,13 @@ pub(crate) fn seconds(text: &str) -> Option<i64> {
 
 /// The source package that a purl's `upstream` qualifier names.
 pub(crate) fn upstream(text: &str) -> SourcePackage {
+    // rpm: `bash-5.1.8-4.el9.src.rpm`.
+    if let Some((rest, release)) = text.strip_suffix(".src.rpm").and_then(|stem| stem.rsplit_once('-'))
+        && let Some((name, version)) = rest.rsplit_once('-')
+        && !name.is_empty()
+    {
+        return SourcePackage { name: name.to_owned(), version: Some(format!("{version}-{release}")) };
+    }
     match text.split_once('@') {
         Some((name, version)) if !name.is_empty() && !version.is_empty() => {
             SourcePackage { name: name.to_owned(), version: Some(version.to_owned()) }

@@ -9,6 +9,7 @@ mod bytes;
 mod copyright;
 mod deb;
 mod executables;
+mod java;
 mod npm;
 mod os_release;
 mod python;
@@ -41,6 +42,10 @@ pub(crate) enum Fact {
     DirectUrl(python::DirectUrl),
     /// An npm package.
     Npm(Box<npm::Manifest>),
+    /// The packages of a Java archive, the outermost first.
+    Java(Vec<java::Found>),
+    /// A Java runtime.
+    Jvm(Box<java::Runtime>),
     /// What an executable says about itself.
     Elf(Box<Elf>),
     /// A file that looks like a package's and is none.
@@ -78,6 +83,11 @@ pub(crate) trait Cataloger: Sync {
     /// Whether it wants the file at `path` (clean, relative to the root), and how many bytes at most.
     fn wants(&self, path: &str) -> Option<u64>;
 
+    /// What a file of that size counts for in the budgets of a layer and of the image.
+    fn weight(&self, size: u64) -> u64 {
+        size
+    }
+
     /// What the file says.
     ///
     /// # Errors
@@ -96,6 +106,7 @@ pub(crate) const ALL: &[&dyn Cataloger] = &[
     &rpm::Rpm,
     &python::Python,
     &npm::Npm,
+    &java::Java,
     &executables::Go,
     &executables::Rust,
 ];
@@ -107,7 +118,10 @@ pub(crate) fn wanting(path: &str) -> Option<(&'static dyn Cataloger, u64)> {
 
 /// Whether a file of a distribution package is the proof of another package.
 pub(crate) fn proves_language_package(path: &str) -> bool {
-    python::Python.wants(path).is_some() || npm::Npm.wants(path).is_some() || executables::is_likely(path)
+    python::Python.wants(path).is_some()
+        || npm::Npm.wants(path).is_some()
+        || java::Java.wants(path).is_some()
+        || executables::is_likely(path)
 }
 
 /// Who speaks for a file that was read.

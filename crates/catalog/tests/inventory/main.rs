@@ -5,6 +5,7 @@
 mod executables;
 mod fixtures;
 mod hostile;
+mod java;
 mod layers;
 mod packages;
 mod rpm;

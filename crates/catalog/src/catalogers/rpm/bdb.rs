@@ -43,13 +43,12 @@ struct File<'a> {
 impl<'a> File<'a> {
     fn open(content: &'a [u8]) -> Result<Self, String> {
         let magic: [u8; 4] = array(content, 12).ok_or("no Berkeley DB hash")?;
-        let (number, half): (fn([u8; 4]) -> u32, fn([u8; 2]) -> u16) = if u32::from_le_bytes(magic) == MAGIC {
-            (u32::from_le_bytes, u16::from_le_bytes)
-        } else if u32::from_be_bytes(magic) == MAGIC {
-            (u32::from_be_bytes, u16::from_be_bytes)
-        } else {
+        let little = u32::from_le_bytes(magic) == MAGIC;
+        if !little && u32::from_be_bytes(magic) != MAGIC {
             return Err("no Berkeley DB hash".into());
-        };
+        }
+        let number = if little { u32::from_le_bytes } else { u32::from_be_bytes };
+        let half = if little { u16::from_le_bytes } else { u16::from_be_bytes };
         let mut file = Self { content, page: 0, number, half };
         let version = file.u32(content, 16).unwrap_or_default();
         if !(8..=10).contains(&version) {
