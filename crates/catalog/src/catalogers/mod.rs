@@ -181,3 +181,22 @@ pub(crate) fn paragraphs(text: &str) -> impl Iterator<Item = Vec<(&str, String)>
 pub(crate) fn value<'a>(paragraph: &'a [(&str, String)], name: &str) -> Option<&'a str> {
     paragraph.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    /// docs/reference/catalogers.md has one row for each, and none for what is not there.
+    #[test]
+    fn the_reference_lists_every_cataloger() {
+        let page = include_str!("../../../../docs/reference/catalogers.md");
+        let mut listed: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        let mut known: Vec<&str> = super::ALL.iter().map(|cataloger| cataloger.name()).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+        for row in page.lines().filter(|line| line.starts_with("| `")) {
+            let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+            assert!(cells.len() == 4 && cells.iter().all(|cell| !cell.is_empty()), "{row}");
+        }
+    }
+}

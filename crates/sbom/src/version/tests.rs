@@ -81,6 +81,35 @@ fn maven() {
             ("01", "1"),
         ],
     );
+    // As maven-artifact 3.8.7 itself prints them.
+    use Ordering::{Equal, Greater, Less};
+    for (a, order, b) in [
+        ("1.0-alpha-1", Less, "1.0"),
+        ("2-1", Greater, "2.0.a"),
+        ("1.0.rc1", Equal, "1.0-rc-1"),
+        ("1..2", Equal, "1.0.2"),
+        ("1-a", Less, "1-1"),
+        ("1.a1", Equal, "1-a1"),
+        ("1.0x2", Equal, "1.0-x-2"),
+        ("1.0.x", Equal, "1-x"),
+        ("1-0-0-x", Greater, "1-x"),
+        ("0-x", Greater, "x"),
+        ("x1", Equal, "x-1"),
+        ("a1", Equal, "alpha-1"),
+        ("1_2", Less, "1-2"),
+        ("1.sp", Greater, "1"),
+        ("1.2sp1", Less, "1.2-1"),
+        ("1.0.RC2", Less, "1.0-RC3"),
+        ("3.0.0.Beta1", Greater, "3.0.0.Alpha4"),
+        ("1.2.3.4.Final", Equal, "1.2.3.4"),
+        ("1.0.0-M1", Less, "1.0.0-M10"),
+        ("4.1.100.Final", Greater, "4.1.99.Final"),
+        ("1.0a", Equal, "1.0-a"),
+        ("1--1", Less, "1-1"),
+        ("1.-1", Equal, "1-1"),
+    ] {
+        assert_eq!(compare(Maven, a, b), Some(order), "{a} against {b}");
+    }
     let deep = "1-".repeat(300);
     assert_eq!(compare(Maven, &deep, "1"), None);
 }
