@@ -2,6 +2,7 @@
 //! this file. Names follow what people type today: cosign's for signing and verifying, syft's for
 //! inventories.
 
+use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -91,6 +92,9 @@ pub(crate) enum Command {
     Sign(Sign),
     Attest(Attest),
     Verify(Verify),
+    SignBlob(SignBlob),
+    AttestBlob(AttestBlob),
+    VerifyBlob(VerifyBlob),
     Tree(Tree),
     Inspect(Inspect),
     Copy(Copy),
@@ -236,8 +240,9 @@ pub(crate) struct Verify {
     /// Issuer that must have vouched for the identity
     #[arg(long, value_name = "URL", requires = "certificate_identity")]
     pub(crate) certificate_oidc_issuer: Option<String>,
-    /// Trusted root of the certificates and logs (trusted_root.json)
-    #[arg(long, value_name = "FILE")]
+    /// Trusted root of the certificates and logs: a file (trusted_root.json), or public-good, staging or
+    /// github, which come with this program. For identities, public-good without it
+    #[arg(long, value_name = "FILE|NAME")]
     pub(crate) trusted_root: Option<PathBuf>,
     /// Judge by this bundle too, as if it were attached to the image
     #[arg(long, value_name = "FILE")]
@@ -421,10 +426,20 @@ pub(crate) struct Keygen {
 pub(crate) enum KeyType {
     #[value(alias = "ecdsa-p256", alias = "ecdsa")]
     P256,
+    #[value(alias = "ecdsa-p384")]
+    P384,
+    #[value(alias = "ecdsa-p521")]
+    P521,
+    #[value(name = "rsa-2048")]
+    Rsa2048,
+    #[value(name = "rsa-3072")]
+    Rsa3072,
+    #[value(name = "rsa-4096")]
+    Rsa4096,
     Ed25519,
 }
 
-/// Encrypt an existing private key (PKCS#8, SEC1 or cosign's) as cosign does it
+/// Encrypt an existing private key (PKCS#8, SEC1, PKCS#1 or cosign's) as cosign does it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

@@ -5,6 +5,7 @@
 //! [`exit`].
 
 mod args;
+mod blob_args;
 mod commands;
 mod context;
 mod exit;

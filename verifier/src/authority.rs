@@ -67,6 +67,13 @@ impl Authority {
         Ok(Self::keys(name, vec![TrustedKey { key, not_before: None, not_after: None }], None))
     }
 
+    /// The same, and a transparency log of `trust` must hold the signatures.
+    #[must_use]
+    pub fn logged(mut self, trust: Trust) -> Self {
+        self.trust = Some(trust);
+        self
+    }
+
     /// Whoever `trust` certifies as `identity`.
     pub fn keyless(name: impl Into<String>, identity: Identity, trust: Trust) -> Self {
         Self { name: name.into(), who: Who::Keyless(identity), trust: Some(trust) }

@@ -20,6 +20,11 @@ struct Written {
 pub(crate) fn generate(args: &Keygen, printer: &Printer) -> Outcome {
     let algorithm = match args.key_type {
         KeyType::P256 => Algorithm::EcdsaP256,
+        KeyType::P384 => Algorithm::EcdsaP384,
+        KeyType::P521 => Algorithm::EcdsaP521,
+        KeyType::Rsa2048 => Algorithm::Rsa2048,
+        KeyType::Rsa3072 => Algorithm::Rsa3072,
+        KeyType::Rsa4096 => Algorithm::Rsa4096,
         KeyType::Ed25519 => Algorithm::Ed25519,
     };
     refuse_overwrite(&args.output_key_prefix, args.force)?;

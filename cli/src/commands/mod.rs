@@ -3,6 +3,7 @@
 
 mod attest;
 mod authority;
+mod blob;
 mod completion;
 mod copy;
 mod inspect;
@@ -32,6 +33,9 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Sign(args) => sign::run(args, &options, printer).await,
         Command::Attest(args) => attest::run(args, &options, printer).await,
         Command::Verify(args) => verify::run(args, &options, printer).await,
+        Command::SignBlob(args) => blob::sign(args, printer).await,
+        Command::AttestBlob(args) => blob::attest(args, printer).await,
+        Command::VerifyBlob(args) => blob::verify(args, printer),
         Command::Tree(args) => tree::run(args, &options, printer).await,
         Command::Copy(args) => copy::run(args, &options, printer).await,
         Command::Pack(args) => pack::run(args, &options, printer).await,

@@ -66,14 +66,13 @@ fn policies(args: &Verify) -> Outcome<Vec<Policy>> {
     }
     let mut authorities = context::key_authorities(&args.key)?;
     match (&args.certificate_identity, &args.certificate_oidc_issuer, &args.trusted_root) {
-        (Some(identity), Some(issuer), Some(root)) => {
-            let trust = Trust::load(root).map_err(|why| Failure::new(Exit::Local, why))?;
+        (Some(identity), Some(issuer), root) => {
+            let trust = match root {
+                Some(root) => super::blob::trusted_root(root)?,
+                None => Trust::public_good().map_err(|why| Failure::new(Exit::Local, why))?,
+            };
             let identity = Identity { issuer: issuer.clone(), identity: identity.clone() };
             authorities.push(Authority::keyless("identity", identity, trust));
-        }
-        (Some(_), Some(_), None) => {
-            return Err(Failure::new(Exit::Local, "no trust root for certificates")
-                .hint("give --trusted-root FILE; an embedded public root is not there yet"));
         }
         (None, _, Some(_)) => {
             return Err(Failure::usage("--trusted-root has no effect without --certificate-identity"));

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
 
 mod airgap;
+mod blob;
 mod denials;
 mod documents;
 mod guide;

@@ -1,0 +1,84 @@
+//! The flags of the commands about files: `sign-blob`, `attest-blob`, `verify-blob`. Named as cosign names
+//! them.
+
+use crate::args::Password;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Sign a file
+///
+/// The signature is a Sigstore bundle, which cosign reads too. A file of any size is read once, in pieces;
+/// an Ed25519 key alone signs the bytes themselves, up to 64 MiB.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  seaworthy sign-blob --key release.key --bundle app.tar.gz.sigstore.json app.tar.gz")]
+pub(crate) struct SignBlob {
+    /// The file; '-' reads standard input
+    pub(crate) file: PathBuf,
+    /// Private key, PEM (cosign's, PKCS#8, SEC1 or PKCS#1)
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_KEY")]
+    pub(crate) key: PathBuf,
+    #[command(flatten)]
+    pub(crate) password: Password,
+    /// Where to write the bundle; standard output without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+}
+
+/// Sign a statement about a file: an SBOM, provenance, scan results
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  seaworthy attest-blob --key release.key --type spdx --predicate app.spdx.json \\
+    --bundle app.att.sigstore.json app.tar.gz")]
+pub(crate) struct AttestBlob {
+    /// The file; '-' reads standard input
+    pub(crate) file: PathBuf,
+    /// Private key, PEM (cosign's, PKCS#8, SEC1 or PKCS#1)
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_KEY")]
+    pub(crate) key: PathBuf,
+    #[command(flatten)]
+    pub(crate) password: Password,
+    /// spdx, cyclonedx, slsaprovenance1, slsaprovenance02, vuln, openvex, link, custom, or a URI
+    #[arg(long = "type", value_name = "TYPE", default_value = "custom")]
+    pub(crate) predicate_type: String,
+    /// The predicate, JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predicate: PathBuf,
+    /// Where to write the bundle; standard output without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+}
+
+/// Verify a file's signature, or a statement about it, in a Sigstore bundle
+///
+/// By a public key, or by an identity that a certificate and a transparency log prove. No socket is opened:
+/// the trusted root is a file, or one that comes with this program.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy verify-blob --bundle app.sigstore.json --key release.pub app.tar.gz
+  seaworthy verify-blob --bundle app.sigstore.json --certificate-identity ci@example.com \\
+    --certificate-oidc-issuer https://accounts.example.com app.tar.gz
+  seaworthy verify-blob --bundle app.sigstore.json --key release.pub --trusted-root root.json sha256:…")]
+pub(crate) struct VerifyBlob {
+    /// The file, or its digest as sha256:HEX
+    pub(crate) artifact: String,
+    /// The bundle
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: PathBuf,
+    /// Public key that must have signed
+    #[arg(long, value_name = "FILE", conflicts_with = "certificate_identity")]
+    pub(crate) key: Option<PathBuf>,
+    /// Identity that must have signed, exactly as in the certificate
+    #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer")]
+    pub(crate) certificate_identity: Option<String>,
+    /// Issuer that must have vouched for the identity
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    pub(crate) certificate_oidc_issuer: Option<String>,
+    /// Trusted root: a file (trusted_root.json), or public-good, staging or github, which come with this
+    /// program. For identities, public-good without it; for a key, it means that a log must hold the signature
+    #[arg(long, value_name = "FILE|NAME")]
+    pub(crate) trusted_root: Option<PathBuf>,
+}
