@@ -35,7 +35,7 @@ MAY_USE = {
 # Crate -> the only packages of ours that may name it (development dependencies aside).
 ONLY_FOR = {
     "anyhow": {"seaworthy"},  # libraries have error types of their own
-    "clap": {"seaworthy"},
+    "clap": {"seaworthy", "seaworthy-verifier"},  # the verifier's program, behind a feature
     "sigstore-verify": {"seaworthy-verifier"},  # one place decides what a good signature is
     "sigstore-trust-root": {"seaworthy-verifier"},
 }

@@ -18,6 +18,8 @@
 //! The caller supplies the time ([`Context::now`]) and the place ([`Source`]); this package has no clock, no
 //! socket and no global state of its own.
 
+#[cfg(feature = "admission")]
+pub mod admission;
 mod authority;
 mod blob;
 mod check;
@@ -30,6 +32,8 @@ mod legacy;
 pub mod limits;
 pub mod policy;
 pub mod sboms;
+#[cfg(feature = "admission")]
+pub mod serve;
 mod statement;
 mod trust;
 mod verdict;

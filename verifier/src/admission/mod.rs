@@ -1,0 +1,425 @@
+//! The Kubernetes admission webhook: may this object, with all images in it, come in?
+//!
+//! [`Admission::review`] takes the bytes of an AdmissionReview and gives the bytes of the answer; sockets are
+//! [`crate::serve`]'s. The judge is the same [`Verifier`] that the command line asks. Its steps:
+//!
+//! 1. [`review`] reads the question, [`images`] finds every image in it.
+//! 2. An image that no policy speaks about, and a registry that may not be asked ([`registries`]), are denied
+//!    before any name is resolved.
+//! 3. A tag is asked for once. What it means now is hashed; that digest is judged, remembered and pinned.
+//! 4. All of it ends within the budget, which is below the API server's own timeout, so that there is always
+//!    a reason: "denied" and "could not find out" are told apart.
+//!
+//! What is refused: everything that cannot be read, has more images than [`limits`] allow, or is of a kind
+//! that nobody described. The only way to `allowed` is a verdict for every image.
+
+pub mod images;
+pub mod limits;
+mod memory;
+mod policies;
+pub mod registries;
+pub mod response;
+pub mod review;
+
+pub use images::{Found, ImagesAt, Position};
+pub use policies::{Policies, fingerprint};
+pub use registries::RegistryName;
+pub use response::{Answer, ImageAnswer, Outcome};
+pub use review::{Request, User};
+
+use crate::{Context, Decision, ImageName, Mode, Platforms, Policy, Verdict, Verifier};
+use jiff::Timestamp;
+use memory::Memory;
+use policies::Key;
+use seaworthy_oci::{Location, OpenOptions, Reference, Repository, Source};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+/// Which of the two webhooks is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Webhook {
+    /// Says yes or no.
+    Validate,
+    /// Says yes or no, and with the yes pins the images of Pods.
+    Mutate,
+}
+
+impl Webhook {
+    /// Its name in the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validate => "validate",
+            Self::Mutate => "mutate",
+        }
+    }
+}
+
+/// How reviews are answered.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Time for one review.
+    pub budget: Duration,
+    /// The registries that may be asked; empty: all but this machine and link-local addresses.
+    pub registries: Vec<RegistryName>,
+    /// Where images stand in kinds that the API does not define.
+    pub images_at: Vec<ImagesAt>,
+    /// Which platforms of an index must be in order.
+    pub platforms: Platforms,
+    /// How registries are talked to.
+    pub open: OpenOptions,
+    /// The clock.
+    pub clock: fn() -> Timestamp,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let mut open = OpenOptions::default();
+        // Inside eight seconds there is room for one more try, and a reason is better than a second one.
+        open.registry.tries = 2;
+        open.registry.backoff = Duration::from_millis(100);
+        open.registry.timeouts.connect = Duration::from_secs(2);
+        open.registry.timeouts.request = Duration::from_secs(5);
+        open.registry.timeouts.idle = Duration::from_secs(3);
+        open.registry.timeouts.helper = Duration::from_secs(3);
+        Self {
+            budget: limits::BUDGET,
+            registries: Vec::new(),
+            images_at: Vec::new(),
+            platforms: Platforms::All,
+            open,
+            clock: Timestamp::now,
+        }
+    }
+}
+
+/// What the judge said about one digest, without its tree.
+#[derive(Debug)]
+struct Judged {
+    decision: Decision,
+    reason: String,
+    warnings: Vec<String>,
+    would_deny: bool,
+}
+
+/// A review, answered.
+#[derive(Debug)]
+pub struct Reviewed {
+    /// The body of the HTTP answer.
+    pub body: Vec<u8>,
+    /// What was said.
+    pub answer: Answer,
+    /// What was asked, where it could be read, without its objects: for the audit log.
+    pub request: Option<Request>,
+}
+
+/// The webhook without its server. Share it behind an [`Arc`].
+pub struct Admission {
+    options: Options,
+    policies: RwLock<Arc<Policies>>,
+    sources: Mutex<Memory<Repository, Arc<dyn Source>>>,
+    judgements: Semaphore,
+}
+
+impl Admission {
+    /// A webhook that answers by `policies`.
+    pub fn new(policies: Policies, options: Options) -> Self {
+        Self {
+            options,
+            policies: RwLock::new(Arc::new(policies)),
+            sources: Mutex::new(Memory::new(limits::SOURCES)),
+            judgements: Semaphore::new(limits::JUDGEMENTS),
+        }
+    }
+
+    /// The policies that answer now.
+    pub fn policies(&self) -> Arc<Policies> {
+        Arc::clone(&self.policies.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From the next review on, `policies` answer, and nothing that was remembered counts.
+    pub fn replace_policies(&self, policies: Policies) {
+        *self.policies.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policies);
+    }
+
+    /// Answers the review in `body`. `patience` is how long the API server waits, where it says so.
+    pub async fn review(
+        self: &Arc<Self>,
+        webhook: Webhook,
+        body: &[u8],
+        patience: Option<Duration>,
+    ) -> Reviewed {
+        let mut request = match review::parse(body) {
+            Ok(request) => request,
+            Err(malformed) => {
+                let answer =
+                    Answer::refused(malformed.uid.as_deref(), Outcome::Malformed, malformed.to_string());
+                return Reviewed { body: answer.body(None), answer, request: None };
+            }
+        };
+        let uid = Some(request.uid.as_str());
+        let (answer, positions) = match images::find(&request, &self.options.images_at) {
+            Ok(Found::NoImage(_)) => (self.answer(&request, Vec::new()), Vec::new()),
+            Ok(Found::Images(positions)) => {
+                let budget = patience.map_or(self.options.budget, |patience| {
+                    self.options.budget.min(patience.saturating_sub(limits::HEADROOM))
+                });
+                let images = self.judge_all(&positions, Instant::now() + budget, budget).await;
+                (self.answer(&request, images), positions)
+            }
+            Err(why @ (images::Unreadable::UnknownKind(_) | images::Unreadable::TooMany { .. })) => {
+                (Answer::refused(uid, Outcome::Denied, format!("denied: {why}")), Vec::new())
+            }
+            Err(why) => {
+                let why = format!("the object cannot be judged: {why}");
+                (Answer::refused(uid, Outcome::Malformed, why), Vec::new())
+            }
+        };
+        let patch = answer.patch(webhook, &request, &positions);
+        let body = answer.body(Some(&patch));
+        (request.object, request.old_object) = Default::default();
+        Reviewed { body, answer, request: Some(request) }
+    }
+
+    fn answer(&self, request: &Request, images: Vec<ImageAnswer>) -> Answer {
+        // The order of the variants is the order of precedence: a certain no outweighs a doubt.
+        let any = |outcome| images.iter().any(|i| i.outcome == outcome);
+        let outcome = [Outcome::Denied, Outcome::CouldNotFindOut, Outcome::Malformed]
+            .into_iter()
+            .find(|o| any(*o))
+            .unwrap_or(Outcome::Allowed);
+        let policies = self.policies().fingerprint().to_owned();
+        Answer { uid: request.uid.clone(), outcome, reason: None, images, policies }
+    }
+
+    /// Judges each distinct image once, at the same time, until `deadline`.
+    async fn judge_all(
+        self: &Arc<Self>,
+        positions: &[Position],
+        deadline: Instant,
+        budget: Duration,
+    ) -> Vec<ImageAnswer> {
+        let mut images: Vec<ImageAnswer> = Vec::new();
+        for position in positions {
+            match images.iter_mut().find(|i| i.image == position.image) {
+                Some(known) => known.places += 1,
+                None => images.push(ImageAnswer {
+                    image: position.image.clone(),
+                    at: position.dotted(),
+                    places: 1,
+                    // What nobody answers stays a doubt.
+                    outcome: Outcome::CouldNotFindOut,
+                    reason: "the judge ended without an answer; please report it".into(),
+                    digest: None,
+                    warnings: Vec::new(),
+                    would_deny: false,
+                    remembered: false,
+                }),
+            }
+        }
+        // All of a review by one set of policies, also if another comes meanwhile.
+        let policies = self.policies();
+        let mut tasks = JoinSet::new();
+        for (at, image) in images.iter().enumerate() {
+            let (this, policies, text) = (Arc::clone(self), Arc::clone(&policies), image.image.clone());
+            tasks.spawn(async move { (at, this.judge_one(&policies, &text, deadline, budget).await) });
+        }
+        // A task that panicked has no place in the list; its image keeps the doubt that it started with.
+        while let Some(ended) = tasks.join_next().await {
+            if let Ok((at, said)) = ended
+                && let Some(image) = images.get_mut(at)
+            {
+                (image.outcome, image.reason, image.digest) = (said.outcome, said.reason, said.digest);
+                (image.warnings, image.would_deny) = (said.warnings, said.would_deny);
+                image.remembered = said.remembered;
+            }
+        }
+        images
+    }
+
+    async fn judge_one(
+        self: &Arc<Self>,
+        policies: &Arc<Policies>,
+        text: &str,
+        deadline: Instant,
+        budget: Duration,
+    ) -> Said {
+        let reference = match readable(text) {
+            Ok(reference) => reference,
+            Err(why) => return Said::new(Outcome::Denied, why),
+        };
+        let Location::Registry(repository) = &reference.location else {
+            return Said::new(Outcome::Denied, "it names no registry".into());
+        };
+        let name = ImageName::of(&reference.location);
+        let matching: Vec<&Policy> = policies.all.iter().filter(|p| p.matches(&name)).collect();
+        if matching.is_empty() {
+            return Said::new(Outcome::Denied, format!("no policy matches {name} [no-policy-matches]"));
+        }
+        if let Err(why) = registries::check(repository, &self.options.registries) {
+            return Said::new(Outcome::Denied, format!("{why} [registry-not-allowed]"));
+        }
+        let found = match timeout_at(deadline, self.find_out(policies, &reference, repository, &name)).await {
+            Ok(found) => found,
+            Err(_) => Err(Doubt {
+                certain: false,
+                why: format!(
+                    "no answer within {:.1} s: the registry is slow or silent",
+                    budget.as_secs_f32()
+                ),
+            }),
+        };
+        let doubt = match found {
+            Ok(said) => return said,
+            Err(doubt) => doubt,
+        };
+        // A policy that only watches breaks nothing, also where there is nothing to see.
+        if matching.iter().all(|p| p.mode() != Mode::Enforce) {
+            let mut said =
+                Said::new(Outcome::Allowed, format!("allowed, though it could not be judged: {}", doubt.why));
+            said.would_deny = true;
+            let warned = matching.iter().filter(|p| p.mode() == Mode::Warn);
+            said.warnings =
+                warned.map(|p| format!("policy '{}': could not find out: {}", p.name(), doubt.why)).collect();
+            return said;
+        }
+        Said::new(if doubt.certain { Outcome::Denied } else { Outcome::CouldNotFindOut }, doubt.why)
+    }
+
+    /// What the policies say about what `reference` means now.
+    async fn find_out(
+        self: &Arc<Self>,
+        policies: &Arc<Policies>,
+        reference: &Reference,
+        repository: &Repository,
+        name: &ImageName,
+    ) -> Result<Said, Doubt> {
+        if let Some(digest) = &reference.digest {
+            let key = (name.to_string(), digest.clone());
+            if let Some(judged) = lock(&policies.verdicts).get(&key) {
+                return Ok(Said::from(&judged, &key, Remembered::Yes));
+            }
+        }
+        let source = self.source(repository).await?;
+        let (pinned, manifest) =
+            seaworthy_oci::resolve(source.as_ref(), reference).await.map_err(Doubt::from)?;
+        let key: Key = (name.to_string(), pinned.digest().clone());
+        if let Some(judged) = lock(&policies.verdicts).get(&key) {
+            return Ok(Said::from(&judged, &key, Remembered::Yes));
+        }
+        // Whoever asks about the same digest meanwhile waits for this answer. Should this review's time be
+        // over first, the cell lets one of them take the work up.
+        let flight = policies.board(&key);
+        let judge = async {
+            let _permit = self.judgements.acquire().await.map_err(|e| e.to_string())?;
+            let context = Context { now: (self.options.clock)(), platforms: self.options.platforms.clone() };
+            let verifier = Verifier::new(policies.all.clone(), context).map_err(|e| e.to_string())?;
+            let verdict = verifier.judge_manifest(source.as_ref(), &pinned, manifest, name).await;
+            let judged = Arc::new(Judged::from(&verdict.map_err(|e| with_hint(e.to_string(), e.hint()))?));
+            let keep = match (judged.decision, judged.would_deny) {
+                (Decision::Allow, false) => limits::ALLOWED_FOR,
+                _ => limits::DENIED_FOR,
+            };
+            lock(&policies.verdicts).put(key.clone(), Arc::clone(&judged), keep);
+            Ok(judged)
+        };
+        let landed = flight.cell.get_or_init(|| judge).await.clone();
+        let judged = landed.map_err(|why| Doubt { certain: false, why })?;
+        Ok(Said::from(&judged, &key, Remembered::No))
+    }
+
+    /// A connection to `repository`, kept for a while: its token and its TLS session are worth something.
+    async fn source(&self, repository: &Repository) -> Result<Arc<dyn Source>, Doubt> {
+        if let Some(source) = lock(&self.sources).get(repository) {
+            return Ok(source);
+        }
+        let location = Location::Registry(repository.clone());
+        let source: Arc<dyn Source> = Arc::from(seaworthy_oci::open(&location, &self.options.open).await?);
+        lock(&self.sources).put(repository.clone(), Arc::clone(&source), limits::SOURCE_FOR);
+        Ok(source)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Nothing in here is half-written when a panic unwinds: every change is one call.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The reference that a node would pull, in its one canonical form.
+///
+/// Seaworthy's own forms for places on disk are none here: a node reads `oci:1` as an image of Docker Hub.
+fn readable(text: &str) -> Result<Reference, String> {
+    if text.contains("://") {
+        return Err("it is a URL, and a node takes none".into());
+    }
+    let reference: Reference = text.parse().map_err(|e: seaworthy_oci::Error| e.kind.to_string())?;
+    match reference.location {
+        Location::Registry(_) => Ok(reference),
+        _ => Err("it names a place on disk, and a node would read it as something else".into()),
+    }
+}
+
+fn with_hint(text: String, hint: Option<&str>) -> String {
+    hint.map_or(text.clone(), |hint| format!("{text} (hint: {hint})"))
+}
+
+/// Why there is no verdict.
+struct Doubt {
+    /// Whether it is certain that there is no such image.
+    certain: bool,
+    why: String,
+}
+
+impl From<seaworthy_oci::Error> for Doubt {
+    fn from(error: seaworthy_oci::Error) -> Self {
+        Self { certain: error.is_not_found(), why: with_hint(error.to_string(), error.hint.as_deref()) }
+    }
+}
+
+impl Judged {
+    fn from(verdict: &Verdict) -> Self {
+        let short = |text: &str| response::line(text, limits::LINE_CHARS);
+        Self {
+            decision: verdict.decision,
+            reason: short(&verdict.reason),
+            warnings: verdict.warnings.iter().take(limits::WARNINGS).map(|w| short(&w.to_string())).collect(),
+            would_deny: verdict.would_deny,
+        }
+    }
+}
+
+enum Remembered {
+    Yes,
+    No,
+}
+
+struct Said {
+    outcome: Outcome,
+    reason: String,
+    digest: Option<String>,
+    warnings: Vec<String>,
+    would_deny: bool,
+    remembered: bool,
+}
+
+impl Said {
+    fn new(outcome: Outcome, reason: String) -> Self {
+        Self { outcome, reason, digest: None, warnings: Vec::new(), would_deny: false, remembered: false }
+    }
+
+    fn from(judged: &Judged, (_, digest): &Key, remembered: Remembered) -> Self {
+        Self {
+            outcome: match judged.decision {
+                Decision::Allow => Outcome::Allowed,
+                Decision::Deny => Outcome::Denied,
+            },
+            reason: judged.reason.clone(),
+            digest: Some(digest.to_string()),
+            warnings: judged.warnings.clone(),
+            would_deny: judged.would_deny,
+            remembered: matches!(remembered, Remembered::Yes),
+        }
+    }
+}

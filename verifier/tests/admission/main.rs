@@ -1,0 +1,13 @@
+//! The admission webhook, from recorded reviews to the running server.
+
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod fixtures;
+mod hostile;
+#[allow(dead_code)]
+#[path = "../it/lab.rs"]
+mod keys;
+mod program;
+mod rows;
+mod server;
+mod world;
