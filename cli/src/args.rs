@@ -5,6 +5,7 @@
 use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use url::Url;
 
 /// Certifies container images before they sail: inventory, signature, attestation, and the verdict.
 ///
@@ -561,6 +562,52 @@ pub(crate) struct Signing {
     /// The name written into legacy signatures, instead of the repository's
     #[arg(long, value_name = "NAME")]
     pub(crate) sign_container_identity: Option<String>,
+    #[command(flatten)]
+    pub(crate) keyless: Keyless,
+}
+
+/// Signing with an identity, and who is told of a signature. No service is asked that is not named here.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Identity and services")]
+pub(crate) struct Keyless {
+    /// Identity token, or a file with one. Without it: SIGSTORE_ID_TOKEN, the CI system's own, or a login
+    /// at the terminal
+    #[arg(long, value_name = "TEXT|FILE")]
+    pub(crate) identity_token: Option<String>,
+    /// Take the token from here alone: environment, github-actions, buildkite-agent, circleci, google,
+    /// spiffe, filesystem
+    #[arg(long, value_name = "NAME")]
+    pub(crate) oidc_provider: Option<String>,
+    /// Issuer to log in at
+    #[arg(long, value_name = "URL")]
+    pub(crate) oidc_issuer: Option<Url>,
+    /// Client that we are to the issuer
+    #[arg(long, value_name = "ID", default_value = "sigstore")]
+    pub(crate) oidc_client_id: String,
+    /// Services to use (signing_config.json, version 0.2)
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_SIGNING_CONFIG")]
+    pub(crate) signing_config: Option<PathBuf>,
+    /// Services to use and the trusted root to verify with, in one file (ClientTrustConfig)
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_TRUST_CONFIG")]
+    pub(crate) trust_config: Option<PathBuf>,
+    /// Certificate authority to use
+    #[arg(long, value_name = "URL")]
+    pub(crate) fulcio_url: Option<Url>,
+    /// Transparency log to use
+    #[arg(long, value_name = "URL")]
+    pub(crate) rekor_url: Option<Url>,
+    /// Version of the log's interface
+    #[arg(long, value_name = "1|2", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) rekor_version: u8,
+    /// Timestamp authority to use (RFC 3161)
+    #[arg(long, value_name = "URL")]
+    pub(crate) timestamp_server_url: Option<Url>,
+    /// Trusted root to verify with what was made (trusted_root.json)
+    #[arg(long = "trusted-root", value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// Say what a failed run left signed and not pushed. It is pushed first in any case
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@
 //! on its own what a flag means.
 
 use crate::args::{Global, Password, SignatureForm, Signing};
+use crate::commands::identity::{self, Told, Who};
 use crate::exit::{Exit, Failure, Outcome};
 use jiff::Timestamp;
 use seaworthy_oci::registry::{Credentials, Options as RegistryOptions, PlainHttp, Secret as RegistrySecret};
@@ -11,8 +12,8 @@ use seaworthy_oci::{
     Descriptor, Image, Index, Location, Manifest, OpenOptions, Pinned, Platform, RawManifest, Reference,
     Selector, Sink, Source, limits,
 };
-use seaworthy_sign::{Formats, KeyFile, KeySigner, PrivateKey, Secret};
-use seaworthy_verifier::{Authority, PublicKey, TrustedKey};
+use seaworthy_sign::{Formats, KeyFile, KeySigner, PrivateKey, Secret, Signer};
+use seaworthy_verifier::{Authority, PublicKey, Trust, TrustedKey};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -234,6 +235,15 @@ pub(crate) fn read_input(path: &Path, what: &str) -> Outcome<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a piece of kept evidence: around a predicate, it is larger than any input.
+pub(crate) fn read_kept(path: &Path) -> Outcome<Vec<u8>> {
+    let fail = |e: std::io::Error| Failure::local(format!("cannot read {}: {e}", path.display()));
+    let mut bytes = Vec::new();
+    let limit = seaworthy_sign::evidence::EVIDENCE_BYTES as u64 + 1;
+    std::fs::File::open(path).map_err(fail)?.take(limit).read_to_end(&mut bytes).map_err(fail)?;
+    Ok(bytes)
+}
+
 /// Writes a file that is either whole or not there, readable by the owner alone where it is `secret`.
 pub(crate) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Outcome<()> {
     let fail = |e: &dyn std::fmt::Display| Failure::local(format!("cannot write {}: {e}", path.display()));
@@ -319,9 +329,17 @@ pub(crate) fn private_key(path: &Path, password: &Password) -> Outcome<PrivateKe
 /// Everything that signing needs, from the flags.
 pub(crate) struct SigningContext {
     /// Who signs.
-    pub(crate) signer: KeySigner,
-    /// The signer's public key, as the verifier reads it.
+    pub(crate) signer: Box<dyn Signer>,
+    /// The signer's public key, as the verifier reads it; of an identity, the key of this run.
     pub(crate) public_key: PublicKey,
+    /// In whose name.
+    pub(crate) who: Who,
+    /// Who is told of the signatures.
+    pub(crate) told: Told,
+    /// What to verify with what was made, where the flags say it.
+    pub(crate) trust: Option<Trust>,
+    /// Whether what an earlier run left is to be spoken of.
+    pub(crate) resume: bool,
     /// How evidence is stored.
     pub(crate) formats: Formats,
     /// Signed annotations.
@@ -333,13 +351,19 @@ pub(crate) struct SigningContext {
 }
 
 /// Reads the signing flags.
-pub(crate) fn signing(args: &Signing) -> Outcome<SigningContext> {
-    let path = args.key.as_ref().ok_or_else(|| {
-        Failure::usage("no key to sign with").hint("give --key FILE, or make one with `seaworthy keygen`")
-    })?;
-    let key = private_key(path, &args.password)?;
-    let public_key = PublicKey::from_spki(key.public_key().as_spki_der())
-        .map_err(|why| Failure::local(format!("cannot verify with {}: {why}", path.display())))?;
+pub(crate) fn signing(args: &Signing, options: &OpenOptions) -> Outcome<SigningContext> {
+    let key = match &args.key {
+        Some(path) => Some(KeySigner::new(private_key(path, &args.password)?)),
+        None => None,
+    };
+    let formats = match args.signature_format {
+        SignatureForm::Bundle => Formats::Bundle,
+        SignatureForm::Legacy => Formats::Legacy,
+        SignatureForm::Both => Formats::Both,
+    };
+    let (signer, who, told, trust) = identity::signer(&args.keyless, key, formats, options)?;
+    let public_key = PublicKey::from_spki(signer.public_key().as_spki_der())
+        .map_err(|why| Failure::local(format!("cannot verify with the signing key: {why}")))?;
     let mut annotations = BTreeMap::new();
     for text in &args.annotations {
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
@@ -350,13 +374,13 @@ pub(crate) fn signing(args: &Signing) -> Outcome<SigningContext> {
         }
     }
     Ok(SigningContext {
-        signer: KeySigner::new(key),
+        signer,
         public_key,
-        formats: match args.signature_format {
-            SignatureForm::Bundle => Formats::Bundle,
-            SignatureForm::Legacy => Formats::Legacy,
-            SignatureForm::Both => Formats::Both,
-        },
+        who,
+        told,
+        trust,
+        resume: args.keyless.resume,
+        formats,
         annotations,
         identity: args.sign_container_identity.clone(),
         created: source_date_epoch()?.or_else(|| Some(now().as_second())),
@@ -378,7 +402,7 @@ pub(crate) fn key_authorities(paths: &[PathBuf]) -> Outcome<Vec<Authority>> {
 }
 
 /// The signing key itself as an authority: what was just signed must verify with it.
-pub(crate) fn own_authority(signing: &SigningContext) -> Authority {
+pub(crate) fn key_authority(signing: &SigningContext) -> Authority {
     let key = TrustedKey { key: signing.public_key.clone(), not_before: None, not_after: None };
     Authority::keys("signer", vec![key], None)
 }

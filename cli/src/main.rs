@@ -9,6 +9,7 @@ mod blob_args;
 mod commands;
 mod context;
 mod exit;
+mod journal;
 mod printer;
 mod transfer;
 

@@ -3,6 +3,7 @@
 //! Refuses an SBOM that says itself that it was made for another digest: such a statement would be true in
 //! signature and false in content.
 
+use super::identity;
 use super::sign::{Attached, Document, write_bundle};
 use crate::args::Attest;
 use crate::context;
@@ -13,7 +14,7 @@ use seaworthy_sign::attach::Older;
 use seaworthy_sign::{Attested, Predicate, PredicateType};
 
 pub(crate) async fn run(args: &Attest, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let signing = context::signing(&args.signing)?;
+    let signing = context::signing(&args.signing, options)?;
     let predicate_type: PredicateType = args.predicate_type.parse()?;
     context::must_be_writable(&context::reference(&args.image)?.location)?;
     let bytes = context::read_input(&args.predicate, "predicate")?;
@@ -45,10 +46,12 @@ pub(crate) async fn run(args: &Attest, options: &OpenOptions, printer: &Printer)
         created: signing.created,
         older: Older::Keep,
     };
-    let prepared =
-        seaworthy_sign::prepare_attestation(opened.place.as_ref(), &signing.signer, &request).await?;
+    let place = opened.place.as_ref();
+    identity::resume(place, &[&subject], &signing, printer).await?;
+    let prepared = seaworthy_sign::prepare_attestation(place, signing.signer.as_ref(), &request).await?;
     write_bundle(&prepared, args.bundle.as_deref())?;
-    let outcomes = seaworthy_sign::publish(opened.place.as_ref(), &prepared).await?;
+    let outcomes = identity::publish(place, &subject, &signing, vec![Ok(prepared)]).await?;
+    let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
     let what = args.predicate_type.as_str();
     let document = Document {
         image: opened.pinned.to_string(),

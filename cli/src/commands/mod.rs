@@ -6,6 +6,7 @@ mod authority;
 mod blob;
 mod completion;
 mod copy;
+pub(crate) mod identity;
 mod inspect;
 mod keygen;
 mod login;

@@ -4,15 +4,17 @@
 //! asks the judge. "released" is said only after the judge said yes. Every step looks first at what is there,
 //! so that the command can be run again after any failure and adds only what is missing.
 
-use super::sign::{Attached, sign_one};
+use super::identity;
+use super::sign::{Attached, prepare_one};
 use super::verdict::{self, Detail};
 use crate::args::Release;
 use crate::context::{self, Opened, SigningContext, Target};
 use crate::exit::{Exit, Outcome};
 use crate::printer::{BOLD, Printer, paint};
 use crate::transfer::Transfer;
+use futures_util::future::{join, join_all};
 use seaworthy_oci::closure::{self, Extent};
-use seaworthy_oci::{OpenOptions, Reference, Source};
+use seaworthy_oci::{OpenOptions, Pinned, Reference, Sink, Source};
 use seaworthy_sbom::format::{Format, Layout};
 use seaworthy_sign::attach::Older;
 use seaworthy_sign::{Attested, Predicate, PredicateType};
@@ -56,13 +58,17 @@ impl Plan {
             [] => "signed and inventoried by this key".to_owned(),
             files => files.join(", "),
         };
+        let public = match self.public_services.as_slice() {
+            [] => "none".to_owned(),
+            hosts => hosts.join(", "),
+        };
         let rows = [
             ("image", self.from.clone()),
             ("to", if self.copies { self.to.clone() } else { "where it is".into() }),
             ("platforms", self.platforms.join(", ")),
             ("SBOM", self.sbom_formats.join(", ")),
             ("signature", format!("{}, by {}", self.signature_format, self.signer)),
-            ("public services", "none".into()),
+            ("public services", public),
             ("policy", policy),
         ];
         let body: String = rows.iter().map(|(k, v)| format!("  {k:<16} {v}\n")).collect();
@@ -72,7 +78,7 @@ impl Plan {
 
 pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer) -> Outcome {
     // Whatever can be wrong with the flags is found before anything is read or written.
-    let signing = context::signing(&args.signing)?;
+    let signing = context::signing(&args.signing, options)?;
     let policies = policies(args, &signing)?;
     let formats: Vec<Format> =
         args.sbom_format.iter().map(|name| super::sbom::format(name)).collect::<Outcome<_>>()?;
@@ -94,9 +100,9 @@ pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer
             seaworthy_sign::Formats::Legacy => "legacy",
             seaworthy_sign::Formats::Both => "bundle and legacy",
         },
-        signer: signing.public_key.id(),
+        signer: identity::describe(&signing),
         policies: args.policy.iter().map(|p| p.display().to_string()).collect(),
-        public_services: Vec::new(),
+        public_services: signing.told.public.clone(),
     };
     printer.say(plan.lines());
     let image = format!("{}@{}", destination.location, from.pinned.digest());
@@ -120,21 +126,29 @@ pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer
     let pinned = seaworthy_oci::Pinned::new(&pinned, from.raw.descriptor.clone());
     let sink = Opened { place, pinned, raw: from.raw.clone(), manifest: from.manifest.clone() };
 
-    let mut attached = Vec::new();
+    let mut work = Vec::new();
     for target in &targets {
         let child = Target {
             pinned: sink.pinned.sibling(target.pinned.descriptor().clone()),
             image: target.image.clone(),
             platform: target.platform.clone(),
         };
-        attached.extend(certify(&sink, &child, &signing, &formats, printer).await?);
+        let claims = inventory(&sink, &child, &formats, printer).await?;
+        work.push(Work { label: child.label(), subject: child.pinned, claims });
     }
     if sink.pinned.descriptor().is_index() {
-        for outcome in sign_one(sink.place.as_ref(), &sink.pinned, &signing, None).await? {
-            attached.push(Attached::new("signature", &sink.pinned, Some("index".into()), &outcome));
-        }
+        let subject = sink.pinned.clone();
+        work.push(Work { label: "index".into(), subject, claims: Vec::new() });
     }
+    let subjects: Vec<_> = work.iter().map(|w| &w.subject).collect();
+    identity::resume(sink.place.as_ref(), &subjects, &signing, printer).await?;
+    let certified = work.iter().map(|work| certify(sink.place.as_ref(), work, &signing));
+    let attached: Vec<Attached> = identity::all(certified).await?.into_iter().flatten().collect();
 
+    let policies = match policies {
+        Some(policies) => policies,
+        None => own_policy(&signing)?,
+    };
     printer.say("reading everything back");
     let verdict = read_back(&sink.pinned, &destination, policies, &wanted, options).await?;
     let exit = super::verify::exit(&verdict);
@@ -160,26 +174,40 @@ fn destination(args: &Release) -> Outcome<Reference> {
     }
 }
 
-/// The policies of `--policy`, or the one that the key itself makes: signed and inventoried by it.
-fn policies(args: &Release, signing: &SigningContext) -> Outcome<Vec<Policy>> {
+/// The policies of `--policy`; without them, the signer itself is the policy, which is known when it signed.
+fn policies(args: &Release, signing: &SigningContext) -> Outcome<Option<Vec<Policy>>> {
     if !args.policy.is_empty() {
-        return super::policy::load(&args.policy);
+        return super::policy::load(&args.policy).map(Some);
     }
+    match (&signing.who, &signing.trust) {
+        (identity::Who::Identity(_), None) => Err(identity::no_trust()),
+        _ => Ok(None),
+    }
+}
+
+/// The policy that the signer makes: signed and inventoried by it.
+fn own_policy(signing: &SigningContext) -> Outcome<Vec<Policy>> {
     let requirements = [Requirement::Signature, Requirement::Sbom];
     Ok(vec![
-        Policy::require(vec![context::own_authority(signing)], &requirements)
+        Policy::require(vec![identity::own_authority(signing)?], &requirements)
             .map_err(|e| super::policy::failure(&e))?,
     ])
 }
 
-/// Inventories, attests and signs one platform's image.
-async fn certify(
-    sink: &Opened<dyn seaworthy_oci::Sink>,
+/// What is to be signed about one manifest.
+struct Work {
+    label: String,
+    subject: Pinned,
+    claims: Vec<(PredicateType, Predicate)>,
+}
+
+/// Inventories one platform's image.
+async fn inventory(
+    sink: &Opened<dyn Sink>,
     target: &Target,
-    signing: &SigningContext,
     formats: &[Format],
     printer: &Printer,
-) -> Outcome<Vec<Attached>> {
+) -> Outcome<Vec<(PredicateType, Predicate)>> {
     let label = target.label();
     let place: &dyn Source = sink.place.as_ref();
     let mut inventory = super::sbom::inventory(place, target, printer).await?;
@@ -190,31 +218,49 @@ async fn certify(
         printer.warn(format!("not read: {}: {}", gap.path, gap.reason));
     }
     printer.say(format!("inventoried {label}: {} packages", inventory.packages.len()));
-    let name = target.pinned.location().repository().map(ToString::to_string);
-    let mut attached = Vec::new();
+    let mut claims = Vec::new();
     for format in formats {
         let predicate_type = match format {
             Format::CycloneDxJson => PredicateType::CycloneDx,
             _ => PredicateType::Spdx,
         };
-        let predicate = Predicate::parse(super::sbom::document(&inventory, *format, Layout::Compact)?)?;
-        let request = Attested {
-            subject: &target.pinned,
+        let document = super::sbom::document(&inventory, *format, Layout::Compact)?;
+        claims.push((predicate_type, Predicate::parse(document)?));
+    }
+    Ok(claims)
+}
+
+/// Attests and signs one manifest: everything is signed at once, and then pushed one by one.
+async fn certify(place: &dyn Sink, work: &Work, signing: &SigningContext) -> Outcome<Vec<Attached>> {
+    let name = work.subject.location().repository().map(ToString::to_string);
+    let requests: Vec<Attested<'_>> = work
+        .claims
+        .iter()
+        .map(|(predicate_type, predicate)| Attested {
+            subject: &work.subject,
             subject_name: name.as_deref(),
-            predicate_type: &predicate_type,
-            predicate: &predicate,
+            predicate_type,
+            predicate,
             formats: signing.formats,
             created: signing.created,
             older: Older::Keep,
-        };
-        let outcomes = seaworthy_sign::attest_image(sink.place.as_ref(), &signing.signer, &request).await?;
-        let what = if predicate_type == PredicateType::Spdx { "spdx" } else { "cyclonedx" };
+        })
+        .collect();
+    let claims = join_all(requests.iter().map(|request| async move {
+        Ok(seaworthy_sign::prepare_attestation(place, signing.signer.as_ref(), request).await?)
+    }));
+    let (mut prepared, signature) = join(claims, prepare_one(place, &work.subject, signing, None)).await;
+    prepared.push(signature);
+    let outcomes = identity::publish(place, &work.subject, signing, prepared).await?;
+    let names = requests.iter().map(|r| match r.predicate_type {
+        PredicateType::Spdx => "spdx",
+        _ => "cyclonedx",
+    });
+    let mut attached = Vec::new();
+    for (what, outcomes) in names.chain(["signature"]).zip(&outcomes) {
         for outcome in outcomes {
-            attached.push(Attached::new(what, &target.pinned, Some(label.clone()), &outcome));
+            attached.push(Attached::new(what, &work.subject, Some(work.label.clone()), outcome));
         }
-    }
-    for outcome in sign_one(sink.place.as_ref(), &target.pinned, signing, None).await? {
-        attached.push(Attached::new("signature", &target.pinned, Some(label.clone()), &outcome));
     }
     Ok(attached)
 }

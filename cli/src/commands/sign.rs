@@ -1,5 +1,6 @@
 //! `sign`: a signature of an image's digest, and of every child's with `--recursive`.
 
+use super::identity;
 use crate::args::Sign;
 use crate::context::{self, Access, SigningContext};
 use crate::exit::{Exit, Failure, Outcome};
@@ -79,13 +80,13 @@ impl Document {
     }
 }
 
-/// Signs one digest and attaches what is not there yet. A bundle also goes to `bundle`, before it is pushed.
-pub(crate) async fn sign_one(
+/// Signs one digest, where it is not signed yet. A bundle also goes to `bundle`, before it is pushed.
+pub(crate) async fn prepare_one(
     place: &dyn Sink,
     subject: &Pinned,
     signing: &SigningContext,
     bundle: Option<&Path>,
-) -> Outcome<Vec<seaworthy_sign::Outcome>> {
+) -> Outcome<Vec<Prepared>> {
     let identity = signing.identity.clone().or_else(|| legacy_identity(subject));
     let request = SignatureRequest {
         subject,
@@ -94,9 +95,20 @@ pub(crate) async fn sign_one(
         created: signing.created,
         docker_reference: identity.as_deref(),
     };
-    let prepared = seaworthy_sign::prepare_signature(place, &signing.signer, &request).await?;
+    let prepared = seaworthy_sign::prepare_signature(place, signing.signer.as_ref(), &request).await?;
     write_bundle(&prepared, bundle)?;
-    Ok(seaworthy_sign::publish(place, &prepared).await?)
+    Ok(prepared)
+}
+
+/// [`prepare_one`], and attaches what was made.
+pub(crate) async fn sign_one(
+    place: &dyn Sink,
+    subject: &Pinned,
+    signing: &SigningContext,
+    bundle: Option<&Path>,
+) -> Outcome<Vec<seaworthy_sign::Outcome>> {
+    let prepared = prepare_one(place, subject, signing, bundle).await;
+    Ok(identity::publish(place, subject, signing, vec![prepared]).await?.into_iter().flatten().collect())
 }
 
 /// What a legacy signature calls an image that has no repository: the name of its file or directory.
@@ -123,23 +135,31 @@ pub(crate) fn write_bundle(prepared: &[Prepared], path: Option<&Path>) -> Outcom
 }
 
 pub(crate) async fn run(args: &Sign, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let signing = context::signing(&args.signing)?;
+    let signing = context::signing(&args.signing, options)?;
     context::must_be_writable(&context::reference(&args.image)?.location)?;
     let opened = context::open_sink(&args.image, options).await?;
     if args.recursive && args.bundle.is_some() {
         return Err(Failure::usage("--bundle writes one bundle, and --recursive makes several"));
     }
-    let mut attached = Vec::new();
-    for outcome in sign_one(opened.place.as_ref(), &opened.pinned, &signing, args.bundle.as_deref()).await? {
-        attached.push(Attached::new("signature", &opened.pinned, None, &outcome));
-    }
-    if args.recursive && opened.pinned.descriptor().is_index() {
-        for target in context::targets(&opened, &[]).await? {
-            for outcome in sign_one(opened.place.as_ref(), &target.pinned, &signing, None).await? {
-                attached.push(Attached::new("signature", &target.pinned, Some(target.label()), &outcome));
-            }
+    let targets = match args.recursive && opened.pinned.descriptor().is_index() {
+        true => context::targets(&opened, &[]).await?,
+        false => Vec::new(),
+    };
+    let children = targets.iter().map(|t| (&t.pinned, Some(t.label())));
+    let subjects: Vec<(&Pinned, Option<String>)> =
+        std::iter::once((&opened.pinned, None)).chain(children).collect();
+    let pinned: Vec<&Pinned> = subjects.iter().map(|(pinned, _)| *pinned).collect();
+    let place = opened.place.as_ref();
+    identity::resume(place, &pinned, &signing, printer).await?;
+    let work = subjects.iter().map(|(subject, label)| {
+        let (signing, bundle) = (&signing, args.bundle.as_deref());
+        async move {
+            let outcomes = sign_one(place, subject, signing, bundle).await?;
+            let attached = outcomes.iter().map(|o| Attached::new("signature", subject, label.clone(), o));
+            Ok(attached.collect::<Vec<_>>())
         }
-    }
+    });
+    let attached = identity::all(work).await?.into_iter().flatten().collect();
     let document =
         Document { image: opened.pinned.to_string(), digest: opened.pinned.digest().to_string(), attached };
     printer.say(format!("signed {}", opened.pinned));

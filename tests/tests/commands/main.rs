@@ -10,6 +10,8 @@ mod blob;
 mod denials;
 mod documents;
 mod guide;
+mod keyless;
 mod outcomes;
+mod services;
 mod snapshots;
 mod world;
