@@ -64,7 +64,7 @@ impl Moved {
     /// One line for people.
     pub(crate) fn line(&self) -> String {
         let Blobs { uploaded, mounted, existed, elsewhere } = &self.blobs;
-        let mut blobs = format!("{uploaded} blobs sent, {existed} were there");
+        let mut blobs = format!("{} sent, {existed} there before", count(*uploaded, "blob", "blobs"));
         if *mounted > 0 {
             blobs.push_str(&format!(", {mounted} mounted"));
         }
@@ -74,11 +74,21 @@ impl Moved {
         let fresh = self.evidence.iter().filter(|e| e.change != Change::AlreadyThere).count();
         let evidence = match (self.evidence.len(), fresh) {
             (0, _) => "no evidence".to_owned(),
-            (all, 0) => format!("{all} pieces of evidence, all of them were there"),
-            (all, fresh) => format!("{all} pieces of evidence, {fresh} of them new"),
+            (all, 0) => format!("{}, nothing new", pieces(all)),
+            (all, fresh) => format!("{}, {fresh} new", pieces(all)),
         };
-        format!("{} manifests; {blobs}; {evidence}", self.manifests)
+        format!("{}; {blobs}; {evidence}", count(self.manifests, "manifest", "manifests"))
     }
+}
+
+/// `1 blob`, `2 blobs`.
+pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// So many pieces of evidence.
+pub(crate) fn pieces(n: usize) -> String {
+    count(n, "piece of evidence", "pieces of evidence")
 }
 
 /// Several images on their way, which may share blobs.

@@ -4,6 +4,7 @@ use crate::args::Pack;
 use crate::context::{self, Opened};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::printer::{Printer, plain};
+use crate::transfer::{count, pieces};
 use seaworthy_oci::archive::bag::{self, Extras, Listed, Name, Packed};
 use seaworthy_oci::closure::{self, Closure, Extent};
 use seaworthy_oci::{Digest, Location, OpenOptions, Reference, Source};
@@ -83,15 +84,16 @@ fn human(document: &Document) -> String {
     let mut out = format!("packed {}: {} bytes, {}\n", document.bag, document.size, document.digest);
     for image in &document.images {
         out.push_str(&format!(
-            "  {}@{}: {} manifests, {} pieces of evidence\n",
+            "  {}@{}: {}, {}\n",
             plain(&image.name.to_string()),
             image.image.digest,
-            image.manifests.len(),
-            image.evidence.len()
+            count(image.manifests.len(), "manifest", "manifests"),
+            pieces(image.evidence.len())
         ));
     }
     if !document.left_out.is_empty() {
-        out.push_str(&format!("  {} layers left out: the other side has them\n", document.left_out.len()));
+        let layers = count(document.left_out.len(), "layer", "layers");
+        out.push_str(&format!("  {layers} left out: the other side has them\n"));
     }
     for file in &document.files {
         out.push_str(&format!("  {file}: for people to read; nothing trusts it by itself\n"));

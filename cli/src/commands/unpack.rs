@@ -130,7 +130,8 @@ fn place(text: &str) -> Outcome<Place> {
     }
     let text = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
     let (host, prefix) = text.split_once('/').unwrap_or((text, ""));
-    if !host.contains(['.', ':']) && host != "localhost" {
+    let local = ["oci-archive:", "docker-archive:", "dir:"].iter().any(|kind| text.starts_with(kind));
+    if local || !host.contains(['.', ':']) && host != "localhost" {
         return Err(Failure::usage(format!("'{}' is no registry", plain(host)))
             .hint("write REGISTRY[/PREFIX], such as registry.internal:5000/mirror, or oci:DIR"));
     }

@@ -160,6 +160,7 @@ fn several_images_share_a_bag() {
     world.run(&format!("unpack bag.tar --to {} {map}", lab.host())).expect(2).says("would both become");
     world.run(&format!("unpack bag.tar --to {} --map nobody=app", lab.host())).expect(2);
     world.run("unpack bag.tar --to team").expect(2).says("no registry");
+    world.run("unpack bag.tar --to oci-archive:out.tar").expect(2).says("no registry");
     world.run("pack oci:harbor=x:1 oci:fleet=x:1 -o two.tar").expect(2).says("'x:1' is two images");
     world.run("pack oci:harbor oci:harbor -o two.tar").expect(2).says("given twice");
     assert!(!world.path("two.tar").exists());
