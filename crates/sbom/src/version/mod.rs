@@ -4,8 +4,13 @@
 //! gives `None`, and callers treat that as "could not tell". No order is borrowed from another ecosystem,
 //! because a wrong order lets a denied version through.
 
+mod composer;
 mod distro;
+mod gem;
+#[cfg(test)]
+mod languages;
 mod maven;
+mod nuget;
 mod python;
 mod range;
 mod semver;
@@ -18,9 +23,9 @@ use crate::inventory::Ecosystem;
 use crate::limits::VERSION_BYTES;
 use std::cmp::Ordering;
 
-/// The order of two versions in their ecosystem's own rules: dpkg, apk, rpm, PEP 440, Maven, and
-/// Semantic Versioning for npm, Cargo and Go. `None`: this ecosystem has no order here, or one of them does not
-/// parse; callers treat that as "could not tell" and fail closed.
+/// The order of two versions in their ecosystem's own rules: dpkg, apk, rpm, PEP 440, Maven, gem, NuGet,
+/// Composer, and Semantic Versioning for npm, Cargo and Go. `None`: this ecosystem has no order here, or one of
+/// them does not parse; callers treat that as "could not tell" and fail closed.
 pub fn compare(ecosystem: Ecosystem, a: &str, b: &str) -> Option<Ordering> {
     if a.len() > VERSION_BYTES || b.len() > VERSION_BYTES {
         return None;
@@ -32,7 +37,10 @@ pub fn compare(ecosystem: Ecosystem, a: &str, b: &str) -> Option<Ordering> {
         Ecosystem::Pypi => python::compare(a, b),
         Ecosystem::Npm | Ecosystem::Cargo | Ecosystem::Golang => semver::compare(a, b),
         Ecosystem::Maven => maven::compare(a, b),
-        Ecosystem::Gem | Ecosystem::Nuget | Ecosystem::Composer | Ecosystem::Generic => None,
+        Ecosystem::Gem => gem::compare(a, b),
+        Ecosystem::Nuget => nuget::compare(a, b),
+        Ecosystem::Composer => composer::compare(a, b),
+        Ecosystem::Generic => None,
     }
 }
 

@@ -31,9 +31,6 @@ fn parse(text: &str) -> Option<Version<'_>> {
         Some((core, pre)) => (core, Some(pre)),
         None => (text, None),
     };
-    let identifiers = |list: &str| {
-        list.split('.').all(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
-    };
     if !pre.is_none_or(identifiers) || !build.is_none_or(identifiers) {
         return None;
     }
@@ -49,7 +46,13 @@ fn parse(text: &str) -> Option<Version<'_>> {
     parts.next().is_none().then_some(Version { numbers, pre })
 }
 
-fn prerelease(a: Option<&str>, b: Option<&str>) -> Ordering {
+/// Labels between dots, as prereleases and build metadata have them.
+pub(super) fn identifiers(list: &str) -> bool {
+    list.split('.').all(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+}
+
+/// The order of two prereleases; none is after any.
+pub(super) fn prerelease(a: Option<&str>, b: Option<&str>) -> Ordering {
     let (a, b) = match (a, b) {
         (None, None) => return Ordering::Equal,
         (None, Some(_)) => return Ordering::Greater,
