@@ -8,7 +8,7 @@ use crate::catalogers::{self, Cataloger};
 use crate::limits;
 use crate::squash::{State, View};
 use seaworthy_sbom::inventory::{
-    Ecosystem, Gap, Inventory, OsRelease, Package, Relationship, RelationshipKind,
+    Ecosystem, Gap, Inventory, OsRelease, Package, Presence, Relationship, RelationshipKind,
 };
 use seaworthy_sbom::{license, purl};
 use std::collections::btree_map::Entry;
@@ -194,7 +194,14 @@ fn merge(drafts: Vec<Draft>, os: Option<&OsRelease>, view: &View) -> (Vec<Packag
 }
 
 fn absorb(into: &mut Draft, from: Draft) {
-    into.layer = into.layer.min(from.layer);
+    // What is installed came with its installation, whenever somebody declared it.
+    if into.package.presence == from.package.presence {
+        into.layer = into.layer.min(from.layer);
+    } else if from.package.presence == Presence::Installed {
+        into.layer = from.layer;
+        into.package.presence = Presence::Installed;
+        into.package.found_by = from.package.found_by.clone();
+    }
     let (to, from) = (&mut into.package, from.package);
     to.evidence.extend(from.evidence);
     to.license.declared.extend(from.license.declared);

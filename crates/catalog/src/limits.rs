@@ -97,3 +97,5 @@ pub const ELF_LEAST_BYTES: u64 = 84;
 pub const ELF_TRIES: u64 = 32;
 /// See [`ELF_TRIES`].
 pub const ELF_BYTES_PER_TRY: u64 = 1 << 20;
+/// A gemspec; the longest that RubyGems wrote has 60 KiB, most of it names of files.
+pub const GEMSPEC_BYTES: u64 = 1 << 20;

@@ -6,10 +6,14 @@
 
 mod apk;
 mod bytes;
+mod composer;
 mod copyright;
 mod deb;
+mod dotnet;
 mod executables;
+mod gem;
 mod java;
+mod locks;
 mod npm;
 mod os_release;
 mod python;
@@ -46,6 +50,14 @@ pub(crate) enum Fact {
     Java(Vec<java::Found>),
     /// A Java runtime.
     Jvm(Box<java::Runtime>),
+    /// An installed gem.
+    Gem(Box<gem::Spec>),
+    /// What Composer installed.
+    Composer(Vec<composer::Entry>),
+    /// The libraries of a .NET application.
+    Dotnet(Vec<dotnet::Library>),
+    /// What a lock file names.
+    Lock(locks::Lock),
     /// What an executable says about itself.
     Elf(Box<Elf>),
     /// A file that looks like a package's and is none.
@@ -98,7 +110,8 @@ pub(crate) trait Cataloger: Sync {
     fn collect(&self, view: &View, out: &mut Collector<'_>);
 }
 
-/// All catalogers. The OS release comes first: the others' purls name it.
+/// All catalogers. The OS release comes first: the others' purls name it; lock files last: what is installed
+/// as well is found by then.
 pub(crate) const ALL: &[&dyn Cataloger] = &[
     &os_release::OsReleaseFile,
     &deb::Dpkg,
@@ -107,8 +120,12 @@ pub(crate) const ALL: &[&dyn Cataloger] = &[
     &python::Python,
     &npm::Npm,
     &java::Java,
+    &gem::Gem,
+    &composer::Composer,
+    &dotnet::Dotnet,
     &executables::Go,
     &executables::Rust,
+    &locks::Locks,
 ];
 
 /// The cataloger that wants the file at `path`, and how many bytes at most.
@@ -118,10 +135,9 @@ pub(crate) fn wanting(path: &str) -> Option<(&'static dyn Cataloger, u64)> {
 
 /// Whether a file of a distribution package is the proof of another package.
 pub(crate) fn proves_language_package(path: &str) -> bool {
-    python::Python.wants(path).is_some()
-        || npm::Npm.wants(path).is_some()
-        || java::Java.wants(path).is_some()
-        || executables::is_likely(path)
+    let readers: [&dyn Cataloger; 6] =
+        [&python::Python, &npm::Npm, &java::Java, &gem::Gem, &composer::Composer, &dotnet::Dotnet];
+    readers.iter().any(|reader| reader.wants(path).is_some()) || executables::is_likely(path)
 }
 
 /// Who speaks for a file that was read.

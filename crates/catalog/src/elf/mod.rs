@@ -17,7 +17,19 @@
 //! and after its own build information nothing at all. Files that are not ELF programs or shared objects
 //! (objects, kernel modules, core files among them) cost four bytes.
 //!
-//! What it costs, release build, one core, bytes in memory: see [`Scanner`].
+//! What it costs, optimized, one core of 2.1 GHz, pieces of 128 KiB in the cache as the inflater leaves them,
+//! beside inflating the same file (gzip, level 6, zlib-rs):
+//!
+//! | program | MB | scan, ms | inflate, ms | share |
+//! |---|---|---|---|---|
+//! | cosign (Go) | 87 | 5.5 | 336 | 2 % |
+//! | syft (Go) | 45 | 2.7 | 154 | 2 % |
+//! | terraform (Go) | 91 | 11 | 420 | 3 % |
+//! | `_rust.abi3.so` of cryptography (Rust) | 14 | 2.7 | 63 | 4 % |
+//! | cargo-nextest (Rust) | 23 | 12 | 119 | 10 % |
+//! | node (C++) | 99 | 59 | 679 | 9 % |
+//!
+//! Of 99 MB, three places were worth an inflater.
 
 mod auditable;
 mod go;
@@ -78,9 +90,6 @@ enum Phase {
 }
 
 /// Looks at a file in pieces of any size.
-///
-/// Measured beside the inflate that brings the bytes (zlib-rs, 2.1 GHz x86-64): see `docs/reference/catalogers.md`,
-/// "What executables cost".
 pub(crate) struct Scanner {
     phase: Phase,
     head: Vec<u8>,

@@ -6,6 +6,7 @@ mod executables;
 mod fixtures;
 mod hostile;
 mod java;
+mod languages;
 mod layers;
 mod packages;
 mod rpm;
