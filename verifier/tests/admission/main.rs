@@ -7,6 +7,7 @@ mod hostile;
 #[allow(dead_code)]
 #[path = "../it/lab.rs"]
 mod keys;
+mod manifests;
 mod program;
 mod rows;
 mod server;
