@@ -154,6 +154,11 @@ fn which_pom_is_the_archives_own() {
         contains(&image("l/guava-31.1-jre.jar", &jar(&both))),
         ["com.google.guava:guava > com.google.guava:guava-testlib"]
     );
+    let spec = [("org.example.specs", "harbour-interceptor_3.0_spec", "1.0.1")];
+    assert_eq!(
+        names(&image("l/harbour-interceptor-3.0-spec.jar", &jar(&spec))),
+        ["org.example.specs:harbour-interceptor_3.0_spec 1.0.1"]
+    );
     // A renamed archive is still its one pom; a versioned name of something else is not.
     let one = jar(&[("org.example", "demo", "1.0")]);
     assert_eq!(names(&image("app.jar", &one)), ["org.example:demo 1.0"]);

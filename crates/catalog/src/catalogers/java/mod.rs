@@ -388,8 +388,11 @@ impl Seen {
     fn own(&self, all: &[Found], stem: &str, by_name: &str, version: Option<&str>) -> Option<usize> {
         // The longest artifact that the file name begins with: `guava` and `guava-testlib` may both be there.
         let begins = |f: &Found| {
-            let rest = stem.strip_prefix(f.artifact.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_', '.']))
+            // Distributions write `_` and `-` as they like.
+            let same = |text: &str| text.replace('_', "-");
+            let (stem, artifact) = (same(stem), same(&f.artifact));
+            let rest = stem.strip_prefix(artifact.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
         };
         let named = all.iter().enumerate().filter(|(_, f)| begins(f)).max_by_key(|(_, f)| f.artifact.len());
         if let Some((at, _)) = named {
