@@ -1,6 +1,6 @@
 //! A private Sigstore in one process: certificates for identities, a transparency log, timestamps.
 //!
-//! This package decides who gets a certificate ([`identity`](mod@identity)), what enters the logs, and in which
+//! This package decides who gets a certificate (`identity`), what enters the logs, and in which
 //! order ([`mod@log`]). It speaks the public APIs (Fulcio v2, Rekor v2 with C2SP tiles, RFC 3161, OIDC discovery), so that
 //! cosign, sigstore-python and our own client work against it unchanged; the verifier shares no code with
 //! it, and `authority` is used by the command line alone.
