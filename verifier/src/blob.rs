@@ -294,28 +294,12 @@ fn open(bytes: &[u8], artifact: &Artifact, verdict: &mut BlobVerdict) -> Result<
         return Err(malformed(format!("its mediaType is '{}'", shown.escape_debug())));
     }
     let material = &wire.verification_material;
-    let certificate = match (&material.public_key, &material.certificate, &material.x509_certificate_chain) {
-        (Some(key), None, None) => {
-            verdict.claimed_signer = Some(shown_hint(&key.hint));
-            None
-        }
-        (None, Some(certificate), None) => Some(certificate),
-        (None, None, Some(chain)) => Some(
-            chain.certificates.first().ok_or_else(|| malformed("its certificate chain is empty".into()))?,
-        ),
-        _ => return Err(malformed("not exactly one of publicKey, certificate, x509CertificateChain".into())),
+    let certificate = material.certificate().map_err(malformed)?;
+    verdict.claimed_signer = match (&certificate, &material.public_key) {
+        (Some(der), _) => certificate_identity(der),
+        (None, key) => key.as_ref().map(|key| shown_hint(&key.hint)),
     };
-    if let Some(certificate) = certificate {
-        let der = STANDARD.decode(&certificate.raw_bytes).map_err(|e| malformed(e.to_string()))?;
-        verdict.claimed_signer = certificate_identity(&der);
-    }
-    let log_entries = material.tlog_entries.as_ref().map_or(0, Vec::len);
-    if log_entries > limits::LOG_ENTRIES {
-        return Err(malformed(format!(
-            "{log_entries} log entries, more than the limit LOG_ENTRIES = {}",
-            limits::LOG_ENTRIES
-        )));
-    }
+    let log_entries = material.log_entries();
     let (content, signature) = match (&wire.dsse_envelope, &wire.message_signature) {
         (Some(envelope), None) => {
             verdict.kind = Some("statement");

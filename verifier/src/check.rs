@@ -16,7 +16,6 @@ use crate::authority::{Authority, Identity, TrustedKey, Who};
 use crate::evidence::{Format, Item, Kind};
 use crate::key::PublicKey;
 use crate::legacy::{self, Material, SimpleSigning};
-use crate::limits;
 use crate::statement::{IN_TOTO, PredicateType, Statement};
 use crate::trust::Trust;
 use crate::verdict::{Explanation, Refusal, Signer};
@@ -154,32 +153,13 @@ fn bundle(content: Vec<u8>, question: Question<'_>, known: &mut Known) -> Result
         return Err(malformed(format!("its mediaType is '{}'", shown.escape_debug())));
     }
     let material = &wire.verification_material;
-    let certificate = match (&material.public_key, &material.certificate, &material.x509_certificate_chain) {
-        (Some(key), None, None) => {
-            known.claimed_signer = Some(shown_hint(&key.hint));
-            None
-        }
-        (None, Some(certificate), None) => Some(certificate),
-        (None, None, Some(chain)) => Some(
-            chain.certificates.first().ok_or_else(|| malformed("its certificate chain is empty".into()))?,
-        ),
-        _ => return Err(malformed("not exactly one of publicKey, certificate, x509CertificateChain".into())),
+    let certificate = material.certificate().map_err(malformed)?;
+    known.claimed_signer = match (&certificate, &material.public_key) {
+        (Some(der), _) => certificate_identity(der),
+        (None, key) => key.as_ref().map(|key| shown_hint(&key.hint)),
     };
-    let has_certificate = match certificate {
-        Some(certificate) => {
-            let der = STANDARD.decode(&certificate.raw_bytes).map_err(|e| malformed(e.to_string()))?;
-            known.claimed_signer = certificate_identity(&der);
-            true
-        }
-        None => false,
-    };
-    let log_entries = material.tlog_entries.as_ref().map_or(0, Vec::len);
-    if log_entries > limits::LOG_ENTRIES {
-        return Err(malformed(format!(
-            "{log_entries} log entries, more than the limit LOG_ENTRIES = {}",
-            limits::LOG_ENTRIES
-        )));
-    }
+    let log_entries = material.log_entries();
+    let has_certificate = certificate.is_some();
     let hint = material.public_key.as_ref().map(|k| k.hint.to_string());
     let envelope = match (&wire.dsse_envelope, &wire.message_signature) {
         (Some(envelope), None) => envelope,

@@ -3,6 +3,7 @@
 //! Only what is needed is read, borrowed from the text where it is large. Refused: envelopes without exactly
 //! one signature, and payloads that do not claim to be in-toto statements. Nothing here is believed yet.
 
+use crate::limits;
 use crate::statement::IN_TOTO;
 use crate::verdict::{Explanation, Refusal};
 use base64::Engine as _;
@@ -31,6 +32,36 @@ pub(crate) struct MaterialWire<'a> {
     pub(crate) certificate: Option<CertificateWire>,
     pub(crate) x509_certificate_chain: Option<ChainWire>,
     pub(crate) tlog_entries: Option<Vec<IgnoredAny>>,
+}
+
+impl MaterialWire<'_> {
+    /// The signing certificate in DER, or `None` where a bare key signed.
+    ///
+    /// # Errors
+    /// In words, where it is not exactly one of the three forms, or too many log entries came along.
+    pub(crate) fn certificate(&self) -> Result<Option<Vec<u8>>, String> {
+        if self.log_entries() > limits::LOG_ENTRIES {
+            return Err(format!(
+                "{} log entries, more than the limit LOG_ENTRIES = {}",
+                self.log_entries(),
+                limits::LOG_ENTRIES
+            ));
+        }
+        let certificate = match (&self.public_key, &self.certificate, &self.x509_certificate_chain) {
+            (Some(_), None, None) => return Ok(None),
+            (None, Some(certificate), None) => certificate,
+            (None, None, Some(chain)) => {
+                chain.certificates.first().ok_or_else(|| "its certificate chain is empty".to_owned())?
+            }
+            _ => return Err("not exactly one of publicKey, certificate, x509CertificateChain".into()),
+        };
+        STANDARD.decode(&certificate.raw_bytes).map(Some).map_err(|e| e.to_string())
+    }
+
+    /// How many log entries came along.
+    pub(crate) fn log_entries(&self) -> usize {
+        self.tlog_entries.as_ref().map_or(0, Vec::len)
+    }
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use crate::printer::{self, BOLD, Printer, paint, plain};
 use base64::Engine as _;
 use seaworthy_oci::{Descriptor, Digest, OpenOptions, Source};
 use seaworthy_sbom::diff::{self, Diff, State};
-use seaworthy_sbom::inventory::{Ecosystem, Inventory, Package};
+use seaworthy_sbom::inventory::{Inventory, Package};
 use seaworthy_sbom::quality;
 use seaworthy_verifier::limits::EVIDENCE_ITEM_BYTES as EVIDENCE_BYTES;
 use seaworthy_verifier::{PredicateType, evidence, sboms};
@@ -16,11 +16,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-
-/// The name of an ecosystem: as in JSON, in purls, and on the command line.
-pub(crate) fn ecosystem_name(ecosystem: Ecosystem) -> String {
-    serde_json::to_value(ecosystem).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-}
 
 /// The licence to show: concluded before declared before raw.
 pub(crate) fn license_of(package: &Package) -> Option<&str> {
@@ -230,7 +225,7 @@ fn read_unverified(bytes: &[u8]) -> Option<Inventory> {
 fn filter<'a>(inventory: &'a Inventory, args: &Inspect) -> Vec<&'a Package> {
     let keep = |p: &&Package| {
         args.name.as_ref().is_none_or(|pattern| glob(pattern, &p.name))
-            && args.ecosystem.as_ref().is_none_or(|e| ecosystem_name(p.ecosystem) == e.to_lowercase())
+            && args.ecosystem.as_ref().is_none_or(|e| p.ecosystem.name() == e.to_lowercase())
             && args.license.as_ref().is_none_or(|l| {
                 license_of(p).is_some_and(|have| have.to_lowercase().contains(&l.to_lowercase()))
             })
@@ -264,7 +259,7 @@ fn glob(pattern: &str, text: &str) -> bool {
 fn summary(inventory: &Inventory) -> Summary {
     let mut ecosystems = BTreeMap::new();
     for package in &inventory.packages {
-        *ecosystems.entry(ecosystem_name(package.ecosystem)).or_insert(0) += 1;
+        *ecosystems.entry(package.ecosystem.name().to_owned()).or_insert(0) += 1;
     }
     let time = |seconds| jiff::Timestamp::from_second(seconds).ok().map(|t| t.to_string());
     Summary {

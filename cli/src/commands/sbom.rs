@@ -212,7 +212,7 @@ pub(crate) fn table(inventory: &Inventory) -> String {
             vec![
                 plain(&p.name),
                 plain(p.version.as_deref().unwrap_or("-")),
-                super::inspect::ecosystem_name(p.ecosystem),
+                p.ecosystem.name().to_owned(),
                 layer_of(&p.layer),
                 plain(super::inspect::license_of(p).unwrap_or("-")),
             ]

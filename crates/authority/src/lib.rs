@@ -10,7 +10,7 @@
 //! hold, entries without a good signature, anything beyond the numbers in [`limits`], to start twice on one
 //! folder, and to start on a log that contradicts its checkpoint.
 //!
-//! The root's key is used by [`init`] alone; `serve` does not read it, so that it can be kept elsewhere.
+//! The root's key is used by [`init()`] alone; `serve` does not read it, so that it can be kept elsewhere.
 
 mod asn1;
 mod config;

@@ -130,6 +130,34 @@ pub enum Ecosystem {
     Generic,
 }
 
+impl Ecosystem {
+    /// Every ecosystem with its name, which is also its purl type; [`Ecosystem::Generic`] last.
+    pub const ALL: [(Self, &'static str); 12] = [
+        (Self::Deb, "deb"),
+        (Self::Apk, "apk"),
+        (Self::Rpm, "rpm"),
+        (Self::Pypi, "pypi"),
+        (Self::Npm, "npm"),
+        (Self::Maven, "maven"),
+        (Self::Golang, "golang"),
+        (Self::Cargo, "cargo"),
+        (Self::Gem, "gem"),
+        (Self::Nuget, "nuget"),
+        (Self::Composer, "composer"),
+        (Self::Generic, "generic"),
+    ];
+
+    /// The name, as in JSON, in purls and on the command line.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(ecosystem, _)| *ecosystem == self).map_or("generic", |(_, name)| name)
+    }
+
+    /// The ecosystem of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(ecosystem, _)| *ecosystem)
+    }
+}
+
 /// Whether a package is there, or only named by a lock file or manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -70,20 +70,7 @@ impl Purl {
 
     /// The ecosystem of its type; [`Ecosystem::Generic`] for those that the model does not know.
     pub fn ecosystem(&self) -> Ecosystem {
-        match self.kind.as_str() {
-            "deb" => Ecosystem::Deb,
-            "apk" => Ecosystem::Apk,
-            "rpm" => Ecosystem::Rpm,
-            "pypi" => Ecosystem::Pypi,
-            "npm" => Ecosystem::Npm,
-            "maven" => Ecosystem::Maven,
-            "golang" => Ecosystem::Golang,
-            "cargo" => Ecosystem::Cargo,
-            "gem" => Ecosystem::Gem,
-            "nuget" => Ecosystem::Nuget,
-            "composer" => Ecosystem::Composer,
-            _ => Ecosystem::Generic,
-        }
+        Ecosystem::from_name(&self.kind).unwrap_or(Ecosystem::Generic)
     }
 
     /// The name as [`Package::name`] has it, which is the ecosystem's own: `@babel/core`,

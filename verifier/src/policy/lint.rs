@@ -543,7 +543,8 @@ impl Lint<'_> {
                 (purl.ecosystem(), Some(purl.clone()), purl.package_name(), fixed)
             }
             (None, Some(ecosystem), Some(name)) => {
-                let Some(known) = ecosystem_of(ecosystem.get()) else {
+                let Some(known) = Ecosystem::from_name(ecosystem.get()).filter(|e| *e != Ecosystem::Generic)
+                else {
                     let text = ecosystem.get().escape_debug().to_string();
                     self.say(
                         ecosystem,
@@ -592,21 +593,4 @@ impl Lint<'_> {
         }
         Some(PackageDenial { ecosystem, purl, name, range, text })
     }
-}
-
-fn ecosystem_of(name: &str) -> Option<Ecosystem> {
-    Some(match name {
-        "deb" => Ecosystem::Deb,
-        "apk" => Ecosystem::Apk,
-        "rpm" => Ecosystem::Rpm,
-        "pypi" => Ecosystem::Pypi,
-        "npm" => Ecosystem::Npm,
-        "maven" => Ecosystem::Maven,
-        "golang" => Ecosystem::Golang,
-        "cargo" => Ecosystem::Cargo,
-        "gem" => Ecosystem::Gem,
-        "nuget" => Ecosystem::Nuget,
-        "composer" => Ecosystem::Composer,
-        _ => return None,
-    })
 }
