@@ -559,7 +559,7 @@ pub(crate) struct Signing {
     /// Signed annotation of the image; several at once
     #[arg(long, short = 'a', value_name = "KEY=VALUE")]
     pub(crate) annotations: Vec<String>,
-    /// The name written into legacy signatures, instead of the repository's
+    /// The name written into statements and legacy signatures, instead of the repository's
     #[arg(long, value_name = "NAME")]
     pub(crate) sign_container_identity: Option<String>,
     #[command(flatten)]

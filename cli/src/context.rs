@@ -344,10 +344,17 @@ pub(crate) struct SigningContext {
     pub(crate) formats: Formats,
     /// Signed annotations.
     pub(crate) annotations: BTreeMap<String, String>,
-    /// The name in legacy signatures, where it was given.
+    /// The image's name in statements and legacy signatures, where it was given.
     pub(crate) identity: Option<String>,
     /// The time written beside (not into) evidence.
     pub(crate) created: Option<i64>,
+}
+
+impl SigningContext {
+    /// What statements and legacy signatures call the image: the name that was given, or its repository's.
+    pub(crate) fn name_of(&self, image: &Pinned) -> Option<String> {
+        self.identity.clone().or_else(|| image.location().repository().map(ToString::to_string))
+    }
 }
 
 /// Reads the signing flags.

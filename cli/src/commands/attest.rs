@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &Attest, options: &OpenOptions, printer: &Printer)
     if matches!(predicate_type, PredicateType::Spdx | PredicateType::CycloneDx) {
         check_subject(predicate.as_bytes(), subject.digest(), printer)?;
     }
-    let name = subject.location().repository().map(ToString::to_string);
+    let name = signing.name_of(&subject);
     let request = Attested {
         subject: &subject,
         subject_name: name.as_deref(),

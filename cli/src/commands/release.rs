@@ -232,7 +232,7 @@ async fn inventory(
 
 /// Attests and signs one manifest: everything is signed at once, and then pushed one by one.
 async fn certify(place: &dyn Sink, work: &Work, signing: &SigningContext) -> Outcome<Vec<Attached>> {
-    let name = work.subject.location().repository().map(ToString::to_string);
+    let name = signing.name_of(&work.subject);
     let requests: Vec<Attested<'_>> = work
         .claims
         .iter()

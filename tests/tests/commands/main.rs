@@ -10,6 +10,7 @@ mod blob;
 mod denials;
 mod documents;
 mod guide;
+mod interop;
 mod keyless;
 mod outcomes;
 mod services;
