@@ -649,6 +649,10 @@ pub(crate) struct AuthorityInit {
 ///
 /// It ends on SIGTERM after what it has begun. A crash at any moment loses nothing that was acknowledged.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy authority serve --dir authority
+  seaworthy authority serve --dir authority --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem")]
 pub(crate) struct AuthorityServe {
     /// The authority's folder
     #[arg(long, value_name = "DIR")]
@@ -668,6 +672,10 @@ pub(crate) struct AuthorityServe {
 
 /// Make an identity token of the authority's own issuer
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy authority token --dir authority --subject ci@example.org > token
+  seaworthy sign --signing-config authority/signing_config.json --identity-token token registry.example.org/app")]
 pub(crate) struct AuthorityToken {
     /// The authority's folder
     #[arg(long, value_name = "DIR")]

@@ -304,7 +304,8 @@ pub(crate) fn prompt(question: &str) -> Outcome<Option<Secret>> {
 /// Loads the private key at `path`.
 pub(crate) fn private_key(path: &Path, password: &Password) -> Outcome<PrivateKey> {
     let pem = Zeroizing::new(read_input(path, "private key")?);
-    let kind = KeyFile::of(&pem)?;
+    let named = |error: seaworthy_sign::Error| error.about(format_args!("private key {}", path.display()));
+    let kind = KeyFile::of(&pem).map_err(named)?;
     let secret = match (kind, given_password(password)?) {
         (KeyFile::Encrypted, None) => {
             // The empty password is legal, and common in tests and behind other protection: it is tried
@@ -315,7 +316,7 @@ pub(crate) fn private_key(path: &Path, password: &Password) -> Outcome<PrivateKe
                 Err(error) => match prompt(&format!("password of {}: ", path.display()))? {
                     Some(secret) => Some(secret),
                     None => {
-                        return Err(Failure::from(error)
+                        return Err(Failure::from(named(error))
                             .hint("set SEAWORTHY_PASSWORD or COSIGN_PASSWORD, or give --password-file"));
                     }
                 },
@@ -323,7 +324,7 @@ pub(crate) fn private_key(path: &Path, password: &Password) -> Outcome<PrivateKe
         }
         (_, given) => given,
     };
-    Ok(PrivateKey::from_pem(&pem, secret.as_ref())?)
+    Ok(PrivateKey::from_pem(&pem, secret.as_ref()).map_err(named)?)
 }
 
 /// Everything that signing needs, from the flags.

@@ -81,6 +81,13 @@ impl Error {
         self
     }
 
+    /// The same error, about `what`: a caller knows the name of the file whose bytes it gave.
+    #[must_use]
+    pub fn about(mut self, what: impl fmt::Display) -> Self {
+        self.on = what.to_string();
+        self
+    }
+
     /// How a caller should act.
     pub fn class(&self) -> Class {
         match &self.kind {

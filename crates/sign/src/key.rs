@@ -174,7 +174,8 @@ fn private_block(pem: &[u8]) -> Result<Block> {
         (Some(block), None) => Ok(block),
         (Some(_), Some(_)) => Err(broken("there is more than one private key in it")),
         (None, _) if has_public => Err(broken("this is a public key").hint("give the private key")),
-        (None, _) => Err(broken("there is no PEM block of a private key in it")),
+        (None, _) => Err(broken("there is no PEM block of a private key in it")
+            .hint("a key file begins with -----BEGIN …PRIVATE KEY-----; `seaworthy keygen` makes one")),
     }
 }
 
