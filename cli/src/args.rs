@@ -50,6 +50,16 @@ pub(crate) struct Global {
     /// PEM file of certificate authorities to trust beside the system's
     #[arg(long, global = true, value_name = "FILE", env = "SEAWORTHY_CA_CERT", value_delimiter = ',')]
     pub(crate) ca_cert: Vec<PathBuf>,
+    /// How long one request to a registry or a signing service may take, in seconds, before it is tried
+    /// again [default: 30 for registries, 45 for services]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        env = "SEAWORTHY_REQUEST_TIMEOUT",
+        value_parser = clap::value_parser!(u64).range(1..=600)
+    )]
+    pub(crate) request_timeout: Option<u64>,
     /// Bearer token for the registry, better given by the environment
     #[arg(
         long,

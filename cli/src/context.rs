@@ -7,7 +7,9 @@ use crate::args::{Global, Password, SignatureForm, Signing};
 use crate::commands::identity::{self, Told, Who};
 use crate::exit::{Exit, Failure, Outcome};
 use jiff::Timestamp;
-use seaworthy_oci::registry::{Credentials, Options as RegistryOptions, PlainHttp, Secret as RegistrySecret};
+use seaworthy_oci::registry::{
+    Credentials, Options as RegistryOptions, PlainHttp, Secret as RegistrySecret, Timeouts,
+};
 use seaworthy_oci::{
     Descriptor, Image, Index, Location, Manifest, OpenOptions, Pinned, Platform, RawManifest, Reference,
     Selector, Sink, Source, limits,
@@ -17,6 +19,7 @@ use seaworthy_verifier::{Authority, PublicKey, Trust, TrustedKey};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// A file that somebody names on the command line: predicates, policies, bundles. A predicate is the
@@ -50,8 +53,13 @@ pub(crate) fn open_options(global: &Global) -> Outcome<OpenOptions> {
             ));
         }
     };
+    let timeouts = match global.request_timeout.map(Duration::from_secs) {
+        Some(request) => Timeouts { request, idle: request.min(limits::READ_IDLE), ..Timeouts::default() },
+        None => Timeouts::default(),
+    };
     let registry = RegistryOptions {
         plain_http,
+        timeouts,
         ca_files: global.ca_cert.clone(),
         credentials,
         ..RegistryOptions::default()

@@ -6,5 +6,7 @@
 // This package is a test bench: a panic is how it reports that the bench itself is broken.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod door;
 pub mod image;
 pub mod registry;
+pub mod torture;

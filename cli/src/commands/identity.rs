@@ -10,7 +10,7 @@ use crate::exit::{Failure, Outcome};
 use crate::journal::Journal;
 use crate::printer::Printer;
 use futures_util::StreamExt as _;
-use seaworthy_oci::{OpenOptions, Pinned, Sink, registry::PlainHttp};
+use seaworthy_oci::{OpenOptions, Pinned, Sink, limits, registry::PlainHttp};
 use seaworthy_sign::keyless::{
     DeviceLogin, Http, HttpOptions, IdentitySigner, Selection, Services, TokenSource, TrustConfig,
     WitnessedSigner, oidc, plan,
@@ -124,7 +124,10 @@ pub(crate) fn signer(
             // Registries everywhere says nothing about services that get an identity token.
             _ => Vec::new(),
         };
-        Ok(Http::new(&HttpOptions { ca_files: options.registry.ca_files.clone(), plain_http })?)
+        let request = options.registry.timeouts.request;
+        // One number for both, unless it is the default: services have a longer one of their own.
+        let patience = (request != limits::REQUEST).then_some(request);
+        Ok(Http::new(&HttpOptions { ca_files: options.registry.ca_files.clone(), plain_http, patience })?)
     };
     match key {
         Some(key) if !told => Ok((Box::new(key), Who::Key, Told::default(), trust)),

@@ -15,8 +15,8 @@ pub const TOKEN_BYTES: usize = 32 << 10;
 /// One entry of a log: tlog-tiles writes an entry's length in 16 bits.
 pub const ENTRY_BYTES: usize = 65_535;
 
-/// Entries in one log. A log holds 72 bytes of memory an entry (two hashes and an offset), so that a full
-/// one needs 1.4 GiB; a new log (a new key and name) follows.
+/// Entries in one log. A log holds about 100 bytes of memory an entry (two hashes, an offset, and where an entry is
+/// that begins so), so that a full one needs 2 GiB; a new log (a new key) follows.
 pub const LOG_ENTRIES: usize = 20_000_000;
 
 /// Entries that one write to disk acknowledges together.

@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// What refers to `subject`, as a Referrers API describes it.
-    fn referrers(&self, name: &str, subject: &str) -> Vec<Value> {
+    pub(super) fn referrers(&self, name: &str, subject: &str) -> Vec<Value> {
         let Some(repo) = self.repositories.get(name) else { return Vec::new() };
         repo.manifests
             .iter()

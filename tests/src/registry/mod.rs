@@ -251,6 +251,29 @@ impl Lab {
         self.state.store.lock().unwrap().manifest(repository, reference).map(|(_, _, bytes)| bytes)
     }
 
+    /// What a client would be shown as referring to `subject`: from the Referrers API, or from the fallback tag.
+    ///
+    /// # Panics
+    /// Where the fallback tag holds no index.
+    #[must_use]
+    pub fn listed(&self, repository: &str, subject: &str) -> Vec<serde_json::Value> {
+        let store = self.state.store.lock().unwrap();
+        if self.state.referrers != ReferrersApi::Absent {
+            return store.referrers(repository, subject);
+        }
+        let Some((_, _, bytes)) = store.manifest(repository, &subject.replacen(':', "-", 1)) else {
+            return Vec::new();
+        };
+        let index: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        index["manifests"].as_array().unwrap().clone()
+    }
+
+    /// How many manifests name `subject`, listed or not.
+    #[must_use]
+    pub fn referring(&self, repository: &str, subject: &str) -> usize {
+        self.state.store.lock().unwrap().referrers(repository, subject).len()
+    }
+
     /// The tags of a repository, sorted.
     #[must_use]
     pub fn tags(&self, repository: &str) -> Vec<String> {

@@ -15,4 +15,5 @@ mod keyless;
 mod outcomes;
 mod services;
 mod snapshots;
+mod torture;
 mod world;

@@ -3,8 +3,7 @@
 use super::world::World;
 use seaworthy_authority::{Authority, Init, init, token};
 use seaworthy_sign::Secret;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use seaworthy_tests::door::{self, Frame, Heard, Trouble};
 use std::sync::{Arc, Mutex};
 
 /// What the door does with one request.
@@ -29,16 +28,30 @@ struct State {
     faults: Vec<(&'static str, Door, usize)>,
 }
 
+impl State {
+    fn fate(&mut self, path: &str) -> door::Fate {
+        self.seen.push(path.to_owned());
+        let fault = self.faults.iter_mut().find(|(p, _, left)| *p == path && *left > 0)?;
+        fault.2 -= 1;
+        Some(match fault.1 {
+            Door::Status(status) => (Trouble::Status(status, Some(0)), Heard::No),
+            Door::Reset => (Trouble::Reset, Heard::No),
+            Door::Lost => (Trouble::Reset, Heard::Yes),
+        })
+    }
+}
+
 pub struct Services {
     password: Secret,
     state: Arc<Mutex<State>>,
+    _door: door::Door,
 }
 
 impl Services {
     /// An authority with its files in `world`'s directory `authority`.
     pub fn start(world: &mut World) -> Self {
-        let door = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", door.local_addr().unwrap());
+        let frame = Frame::new();
+        let url = format!("http://{}", frame.address());
         world.scrub(&url, "http://services");
         let password = Secret::from("");
         let dir = world.path("authority");
@@ -56,13 +69,8 @@ impl Services {
         let behind = told.recv().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in door.incoming().flatten() {
-                let state = Arc::clone(&shared);
-                std::thread::spawn(move || pass(stream, behind, &state));
-            }
-        });
-        Self { password, state }
+        let door = frame.open(behind, move |_, path| shared.lock().unwrap().fate(path));
+        Self { password, state, _door: door }
     }
 
     /// A token for `subject`.
@@ -87,65 +95,5 @@ impl Services {
 
     pub fn forget(&self) {
         self.state.lock().unwrap().seen.clear();
-    }
-}
-
-/// Reads one request, and decides.
-fn pass(mut client: TcpStream, behind: std::net::SocketAddr, state: &Mutex<State>) {
-    let mut request = Vec::new();
-    let mut byte = [0u8; 4096];
-    let (head, length) = loop {
-        let Ok(n) = client.read(&mut byte) else { return };
-        if n == 0 {
-            return;
-        }
-        request.extend_from_slice(&byte[..n]);
-        if let Some(at) = request.windows(4).position(|w| w == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&request[..at]).into_owned();
-            let length = head
-                .lines()
-                .find_map(|l| {
-                    l.to_ascii_lowercase().strip_prefix("content-length:").map(|v| v.trim().to_owned())
-                })
-                .map_or(0, |v| v.parse::<usize>().unwrap());
-            break (head, at + 4 + length);
-        }
-    };
-    while request.len() < length {
-        let Ok(n) = client.read(&mut byte) else { return };
-        request.extend_from_slice(&byte[..n]);
-    }
-    let path = head.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    let door = {
-        let mut state = state.lock().unwrap();
-        state.seen.push(path.clone());
-        state.faults.iter_mut().find(|(p, _, left)| *p == path && *left > 0).map(|fault| {
-            fault.2 -= 1;
-            fault.1
-        })
-    };
-    match door {
-        Some(Door::Status(status)) => {
-            let _ = write!(
-                client,
-                "HTTP/1.1 {status} No\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
-        }
-        Some(Door::Reset) => {}
-        door => {
-            let text = String::from_utf8_lossy(&request[..head.len()]).replacen(
-                "\r\n",
-                "\r\nConnection: close\r\n",
-                1,
-            );
-            let mut server = TcpStream::connect(behind).unwrap();
-            server.write_all(text.as_bytes()).unwrap();
-            server.write_all(&request[head.len()..]).unwrap();
-            let mut answer = Vec::new();
-            let _ = server.read_to_end(&mut answer);
-            if door != Some(Door::Lost) {
-                let _ = client.write_all(&answer);
-            }
-        }
     }
 }

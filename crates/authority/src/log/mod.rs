@@ -3,14 +3,19 @@
 //!
 //! The thread decides order and batches. An entry's answer is sent after the checkpoint over it is durable;
 //! a queue that is full, or a disk that failed, is told to the client as "not now", never as success.
+//!
+//! An entry that is in the log already is not added again: a client whose answer was lost asks once more, and gets
+//! the same index ([`known`]).
 
 pub mod checkpoint;
+mod known;
 pub mod store;
 pub mod tree;
 
 use crate::error::{Error, Refused, Result};
 use crate::limits::{BATCH_ENTRIES, ENTRY_BYTES, QUEUE_ENTRIES};
 use checkpoint::Checkpoint;
+use known::Known;
 use std::fs::File;
 use std::sync::Arc;
 use store::{Store, View};
@@ -80,12 +85,19 @@ impl Log {
 /// then the queue closes, and readiness says so.
 fn write(mut store: Store, mut queue: mpsc::Receiver<Job>) {
     let view = store.view();
+    let mut known = Known::of(&view);
     let mut jobs = Vec::with_capacity(BATCH_ENTRIES);
     while !store.failed() && queue.blocking_recv_many(&mut jobs, BATCH_ENTRIES) > 0 {
-        let first = view.checkpoint().size;
-        let (entries, replies): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.entry, job.reply)).unzip();
-        let appended = store.append(&entries).ok();
-        for (index, reply) in (first..).zip(replies) {
+        let mut fresh = Vec::with_capacity(jobs.len());
+        let mut replies = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            let (index, entry) = known.place(job.entry);
+            fresh.extend(entry);
+            replies.push((index, job.reply));
+        }
+        let appended = if fresh.is_empty() { Some(view.checkpoint()) } else { store.append(&fresh).ok() };
+        known.settle();
+        for (index, reply) in replies {
             let receipt = appended.as_ref().and_then(|checkpoint| {
                 let proof = view.inclusion(index, checkpoint.size)?;
                 Some(Receipt { index, proof, checkpoint: checkpoint.clone() })

@@ -279,6 +279,14 @@ impl View {
         self.read(|shown| shown.checkpoint.clone())
     }
 
+    /// The hash of entry `index`, which the checkpoint must cover.
+    pub(super) fn leaf(&self, index: u64) -> Option<Hash> {
+        self.read(|shown| {
+            (index < shown.checkpoint.size).then_some(())?;
+            shown.tree.row(0, usize::try_from(index).ok()?, 1)?.first().copied()
+        })
+    }
+
     /// The proof that entry `index` is in the tree of `size`, which a checkpoint must cover.
     pub fn inclusion(&self, index: u64, size: u64) -> Option<Vec<Hash>> {
         self.read(|shown| {

@@ -44,11 +44,14 @@ pub struct HttpOptions {
     pub ca_files: Vec<PathBuf>,
     /// Hosts (`host` or `host:port`) that are spoken to in plain HTTP; loopback is by itself, `*` is everybody.
     pub plain_http: Vec<String>,
+    /// How long one try may take; [`TRY`] where there is none.
+    pub patience: Option<Duration>,
 }
 
 /// The HTTP client of one run.
 pub struct Http {
     plain_http: Vec<String>,
+    patience: Duration,
     authorities: Vec<reqwest::Certificate>,
     clients: Mutex<BTreeMap<(bool, bool), Client>>,
 }
@@ -188,7 +191,12 @@ impl Http {
             }
             authorities.extend(found);
         }
-        Ok(Self { plain_http: options.plain_http.clone(), authorities, clients: Mutex::default() })
+        Ok(Self {
+            plain_http: options.plain_http.clone(),
+            patience: options.patience.unwrap_or(TRY),
+            authorities,
+            clients: Mutex::default(),
+        })
     }
 
     /// Whether `url` may be asked at all: https, or plain HTTP where that was allowed.
@@ -264,8 +272,9 @@ impl Http {
     }
 
     async fn once(&self, call: &Call<'_>, end: Instant) -> Result<Answer, Trouble> {
-        let deadline = end.min(Instant::now() + TRY);
-        let late = || Trouble::Passing(call.error(ErrorKind::Service(Net::Timeout { after: TRY })), None);
+        let after = self.patience;
+        let deadline = end.min(Instant::now() + after);
+        let late = || Trouble::Passing(call.error(ErrorKind::Service(Net::Timeout { after })), None);
         let client = self.client(call.url).map_err(Trouble::Final)?;
         let mut request = client.request(call.method.clone(), call.url.clone()).header(ACCEPT, call.accept);
         if !call.content_type.is_empty() {

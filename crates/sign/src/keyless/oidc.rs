@@ -274,7 +274,7 @@ async fn github(http: &Http, url: &Url, token: &Secret) -> Result<Secret> {
 /// The metadata server speaks plain HTTP on a link that does not leave the machine; nothing secret is sent.
 async fn google(base: &Url) -> Result<Secret> {
     let host = base.host_str().unwrap_or_default().to_owned();
-    let options = super::http::HttpOptions { ca_files: Vec::new(), plain_http: vec![host] };
+    let options = super::http::HttpOptions { plain_http: vec![host], ..Default::default() };
     let http = Http::new(&options)?;
     let path = "computeMetadata/v1/instance/service-accounts/default/identity";
     let mut url = super::under(base, path)?;

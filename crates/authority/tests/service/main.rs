@@ -1,6 +1,6 @@
 //! The authority as clients see it: over HTTP, judged by `sigstore-verify` with the files that `init` wrote.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -9,171 +9,12 @@ use seaworthy_authority::{Authority, ErrorKind, Init, init, token};
 use seaworthy_sign::{Algorithm, Payload, PrivateKey, Secret};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use sigstore_verify::trust_root::TrustedRoot;
-use sigstore_verify::types::Bundle;
-use sigstore_verify::{VerificationPolicy, VerificationResult, verify};
-use std::path::PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-const WHO: &str = "dev@example.org";
+mod running;
 
-struct Running {
-    _home: tempfile::TempDir,
-    dir: PathBuf,
-    url: String,
-    password: Secret,
-    client: reqwest::Client,
-    task: tokio::task::JoinHandle<()>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-}
-
-impl Running {
-    async fn start() -> Self {
-        Self::with(|text| text).await
-    }
-
-    /// Starts an authority whose configuration was edited.
-    async fn with(edit: impl FnOnce(String) -> String) -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let home = tempfile::tempdir().unwrap();
-        let dir = home.path().join("authority");
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let password = Secret::from("geheim");
-        init(&Init { dir: &dir, url: &url, organization: "test", password: &password }).unwrap();
-        let path = dir.join("authority.yaml");
-        std::fs::write(&path, edit(std::fs::read_to_string(&path).unwrap())).unwrap();
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        let authority = Authority::open(&dir, &password).unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let task = tokio::spawn(async move {
-            authority.serve(listener, None, async { drop(stopped.await) }).await.unwrap();
-        });
-        Self { _home: home, dir, url, password, client, task, stop: Some(stop) }
-    }
-
-    fn token(&self, who: &str) -> String {
-        token(&self.dir, &self.password, who, None, 60).unwrap()
-    }
-
-    async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> (u16, Vec<u8>) {
-        let request = self.client.post(format!("{}{path}", self.url)).body(body.into());
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.bytes().await.unwrap().to_vec())
-    }
-
-    async fn get(&self, path: &str) -> (u16, String) {
-        let response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
-    }
-
-    /// The status and the chain, or what was refused.
-    async fn certificate(
-        &self,
-        token: &str,
-        key: &PrivateKey,
-        challenge: &str,
-    ) -> Result<Vec<String>, (u16, String)> {
-        let proof = key.sign(&Payload::Blob(challenge.as_bytes())).unwrap();
-        let request = json!({
-            "credentials": { "oidcIdentityToken": token },
-            "publicKeyRequest": {
-                "publicKey": { "algorithm": "ECDSA", "content": key.public_key().to_pem() },
-                "proofOfPossession": STANDARD.encode(proof),
-            },
-        });
-        let (status, body) = self.post("/api/v2/signingCert", request.to_string()).await;
-        let answer: Value = serde_json::from_slice(&body).unwrap();
-        if status != 200 {
-            return Err((status, answer["message"].as_str().unwrap().to_owned()));
-        }
-        let chain = answer["signedCertificateEmbeddedSct"]["chain"]["certificates"].as_array().unwrap();
-        Ok(chain.iter().map(|pem| pem.as_str().unwrap().to_owned()).collect())
-    }
-
-    async fn entry(&self, request: &Value) -> (u16, Value) {
-        let (status, body) = self.post("/api/v2/log/entries", request.to_string()).await;
-        (status, serde_json::from_slice(&body).unwrap())
-    }
-
-    /// Signs and gives the bundle, in the way that every client of Sigstore does.
-    async fn sign(&self, who: &str, artifact: &[u8]) -> Value {
-        let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
-        let chain = self.certificate(&self.token(who), &key, who).await.unwrap();
-        let signature = key.sign(&Payload::Blob(artifact)).unwrap();
-        let digest = STANDARD.encode(Sha256::digest(artifact));
-        let (status, entry) = self.entry(&hashed(&digest, &signature, &chain[0])).await;
-        assert_eq!(status, 201, "{entry}");
-        let (status, stamp) = self.post("/api/v1/timestamp", stamp_request(&signature)).await;
-        assert_eq!(status, 200);
-        json!({
-            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
-            "verificationMaterial": {
-                "certificate": { "rawBytes": der(&chain[0]) },
-                "tlogEntries": [entry],
-                "timestampVerificationData": {
-                    "rfc3161Timestamps": [{ "signedTimestamp": STANDARD.encode(stamp) }],
-                },
-            },
-            "messageSignature": {
-                "messageDigest": { "algorithm": "SHA2_256", "digest": digest },
-                "signature": STANDARD.encode(&signature),
-            },
-        })
-    }
-
-    fn judge(&self, bundle: &Value, artifact: &[u8], who: &str) -> Result<VerificationResult, String> {
-        let root = TrustedRoot::from_file(self.dir.join("trusted_root.json")).unwrap();
-        let bundle = Bundle::from_json(&bundle.to_string()).map_err(|e| e.to_string())?;
-        let policy = VerificationPolicy::any_identity().require_identity(who).require_issuer(&self.url);
-        verify(artifact, &bundle, &policy, &root).map_err(|e| e.to_string())
-    }
-
-    async fn stop(mut self) {
-        drop(self.stop.take());
-        (&mut self.task).await.unwrap();
-    }
-}
-
-/// The body of a PEM block, which is base64 of the DER.
-fn der(pem: &str) -> String {
-    pem.lines().filter(|line| !line.starts_with('-')).collect()
-}
-
-fn hashed(digest: &str, signature: &[u8], certificate: &str) -> Value {
-    json!({ "hashedRekordRequestV002": {
-        "digest": digest,
-        "signature": {
-            "content": STANDARD.encode(signature),
-            "verifier": {
-                "x509Certificate": { "rawBytes": der(certificate) },
-                "keyDetails": "PKIX_ECDSA_P256_SHA_256",
-            },
-        },
-    } })
-}
-
-/// A TimeStampReq over SHA-256 with the certificate wanted, written out byte by byte.
-fn stamp_request(message: &[u8]) -> Vec<u8> {
-    let mut der = vec![0x30, 0x37, 2, 1, 1, 0x30, 0x2f, 0x30, 0x0b, 6, 9];
-    der.extend_from_slice(&[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 4, 0x20]);
-    der.extend_from_slice(&Sha256::digest(message));
-    der.extend_from_slice(&[1, 1, 0xff]);
-    der
-}
-
-fn jwt(key: &PrivateKey, header: &Value, claims: &Value) -> String {
-    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", encode(header), encode(claims));
-    let der = key.sign(&Payload::Blob(message.as_bytes())).unwrap();
-    let raw = p256::ecdsa::Signature::from_der(&der).unwrap().to_bytes();
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(raw))
-}
-
-fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
-}
+use running::{Running, WHO, der, hashed, jwt, now, stamp_request};
 
 #[tokio::test]
 async fn a_bundle_is_accepted_by_an_independent_verifier_with_the_files_of_init() {
@@ -210,23 +51,42 @@ async fn what_was_acknowledged_is_there_after_a_restart_and_two_servers_are_refu
     let before = authority.sign(WHO, b"one").await;
     let error = Authority::open(&authority.dir, &authority.password).unwrap_err();
     assert!(error.kind == ErrorKind::Local && error.message.contains("another process serves"), "{error}");
-    drop(authority.stop.take());
-    (&mut authority.task).await.unwrap();
-
-    let address = authority.url.strip_prefix("http://").unwrap().to_owned();
-    let listener = TcpListener::bind(&address).await.unwrap();
-    // The writers end a moment after the server and hold the lock until then, for which open() waits.
-    let again = Authority::open(&authority.dir, &authority.password).unwrap();
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    authority.stop = Some(stop);
-    authority.task = tokio::spawn(async move {
-        again.serve(listener, None, async { drop(stopped.await) }).await.unwrap();
-    });
-    authority.client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    authority.restart().await;
     let after = authority.sign(WHO, b"two").await;
     assert_eq!(after["verificationMaterial"]["tlogEntries"][0]["logIndex"], "2");
     authority.judge(&before, b"one", WHO).unwrap();
     authority.judge(&after, b"two", WHO).unwrap();
+    authority.stop().await;
+}
+
+/// A client whose answer was lost asks again: at once, at the same time as others, and after a crash.
+#[tokio::test]
+async fn an_entry_that_comes_again_has_the_place_it_has() {
+    let mut authority = Running::start().await;
+    let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+    let chain = authority.certificate(&authority.token(WHO), &key, WHO).await.unwrap();
+    let request = |artifact: &[u8]| {
+        let signature = key.sign(&Payload::Blob(artifact)).unwrap();
+        hashed(&STANDARD.encode(Sha256::digest(artifact)), &signature, &chain[0])
+    };
+    let (one, two, three) = (request(b"one"), request(b"two"), request(b"three"));
+    let index = |(status, entry): (u16, Value)| {
+        assert_eq!(status, 201, "{entry}");
+        // The proof is of that place, under a checkpoint of now.
+        assert_eq!(entry["inclusionProof"]["logIndex"], entry["logIndex"]);
+        entry["logIndex"].as_str().unwrap().to_owned()
+    };
+    let first = index(authority.entry(&one).await);
+    assert_eq!(index(authority.entry(&two).await), "2");
+    assert_eq!(index(authority.entry(&one).await), first);
+    let many = (0..16).map(|_| authority.entry(&three));
+    let places: Vec<_> = futures_util::future::join_all(many).await.into_iter().map(index).collect();
+    assert!(places.iter().all(|place| place == "3"), "{places:?}");
+    authority.restart().await;
+    assert_eq!(index(authority.entry(&one).await), first);
+    assert_eq!(index(authority.entry(&request(b"four")).await), "4");
+    let (_, checkpoint) = authority.get("/api/v2/checkpoint").await;
+    assert_eq!(checkpoint.lines().nth(1), Some("5"));
     authority.stop().await;
 }
 
