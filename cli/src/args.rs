@@ -180,7 +180,8 @@ pub(crate) struct Sbom {
 #[command(after_help = "\
 Examples:
   seaworthy sign --key release.key registry.example/app@sha256:…
-  seaworthy sign --key release.key --recursive oci:build:1.0")]
+  seaworthy sign --key release.key --recursive oci:build:1.0
+  seaworthy sign --key vault://release registry.example/app@sha256:…")]
 pub(crate) struct Sign {
     /// The image
     pub(crate) image: String,
@@ -234,8 +235,8 @@ pub(crate) struct Verify {
     /// Policy file; with several, the strictest that applies decides
     #[arg(long, value_name = "FILE", env = "SEAWORTHY_POLICY", value_delimiter = ',')]
     pub(crate) policy: Vec<PathBuf>,
-    /// Public key that must have signed
-    #[arg(long, value_name = "FILE", conflicts_with = "policy")]
+    /// Public key that must have signed: a PEM file, env://VARIABLE, NAME://RESOURCE or pkcs11:…
+    #[arg(long, value_name = "KEY", conflicts_with = "policy")]
     pub(crate) key: Vec<PathBuf>,
     /// Also demand an attestation of this type by the same signer; several at once
     #[arg(long = "type", value_name = "TYPE", conflicts_with = "policy")]
@@ -275,8 +276,8 @@ Examples:
 pub(crate) struct Tree {
     /// The image
     pub(crate) image: String,
-    /// Public key to check signatures with
-    #[arg(long, value_name = "FILE")]
+    /// Public key to check signatures with: a PEM file, env://VARIABLE, NAME://RESOURCE or pkcs11:…
+    #[arg(long, value_name = "KEY")]
     pub(crate) key: Vec<PathBuf>,
 }
 
@@ -315,7 +316,7 @@ pub(crate) struct Inspect {
     #[arg(long, value_name = "DIGEST")]
     pub(crate) layer: Option<String>,
     /// Public key that must have signed the SBOM attestation
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "KEY")]
     pub(crate) key: Vec<PathBuf>,
     /// Inventory the image now instead of reading its attested SBOM
     #[arg(long, conflicts_with = "key")]
@@ -417,7 +418,8 @@ pub(crate) struct Unpack {
     after_help = "\
 Examples:
   seaworthy keygen --output-key-prefix release
-  SEAWORTHY_PASSWORD=… seaworthy keygen --type ed25519 --output-key-prefix release"
+  SEAWORTHY_PASSWORD=… seaworthy keygen --type ed25519 --output-key-prefix release
+  seaworthy keygen --kms vault://release --output-key-prefix release"
 )]
 pub(crate) struct Keygen {
     /// Where to write: PREFIX.key and PREFIX.pub
@@ -426,6 +428,13 @@ pub(crate) struct Keygen {
     /// The kind of key
     #[arg(long = "type", value_enum, default_value = "p256")]
     pub(crate) key_type: KeyType,
+    /// Have a plugin make the key: NAME://RESOURCE runs the program sigstore-kms-NAME. PREFIX.pub alone is
+    /// written
+    #[arg(long, value_name = "NAME://RESOURCE", conflicts_with = "key_type")]
+    pub(crate) kms: Option<String>,
+    /// The algorithm of that key, in the plugin's words; its default without it
+    #[arg(long, value_name = "ALGORITHM", requires = "kms")]
+    pub(crate) kms_algorithm: Option<String>,
     #[command(flatten)]
     pub(crate) password: Password,
     /// Overwrite existing files
@@ -472,11 +481,12 @@ pub(crate) struct ImportKeyPair {
 /// Print the public key of a private key
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  seaworthy public-key --key release.key > release.pub")]
+Examples:
+  seaworthy public-key --key release.key > release.pub
+  seaworthy public-key --key vault://release > release.pub")]
 pub(crate) struct PublicKey {
-    /// The private key, PEM
-    #[arg(long, value_name = "FILE")]
+    /// The private key: PEM, env://VARIABLE, a plugin's NAME://RESOURCE, or pkcs11:…
+    #[arg(long, value_name = "KEY")]
     pub(crate) key: PathBuf,
     #[command(flatten)]
     pub(crate) password: Password,
@@ -558,8 +568,9 @@ pub(crate) struct Man {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signing options")]
 pub(crate) struct Signing {
-    /// Private key, PEM (cosign's, PKCS#8 or SEC1)
-    #[arg(long, value_name = "FILE", env = "SEAWORTHY_KEY")]
+    /// Private key: a PEM file (cosign's, PKCS#8 or SEC1), env://VARIABLE, NAME://RESOURCE for the plugin
+    /// sigstore-kms-NAME, or pkcs11:…
+    #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
     pub(crate) key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) password: Password,

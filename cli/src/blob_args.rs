@@ -16,8 +16,9 @@ Example:
 pub(crate) struct SignBlob {
     /// The file; '-' reads standard input
     pub(crate) file: PathBuf,
-    /// Private key, PEM (cosign's, PKCS#8, SEC1 or PKCS#1)
-    #[arg(long, value_name = "FILE", env = "SEAWORTHY_KEY")]
+    /// Private key: a PEM file (cosign's, PKCS#8, SEC1 or PKCS#1), env://VARIABLE, NAME://RESOURCE for the
+    /// plugin sigstore-kms-NAME, or pkcs11:…
+    #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
     pub(crate) key: PathBuf,
     #[command(flatten)]
     pub(crate) password: Password,
@@ -35,8 +36,9 @@ Example:
 pub(crate) struct AttestBlob {
     /// The file; '-' reads standard input
     pub(crate) file: PathBuf,
-    /// Private key, PEM (cosign's, PKCS#8, SEC1 or PKCS#1)
-    #[arg(long, value_name = "FILE", env = "SEAWORTHY_KEY")]
+    /// Private key: a PEM file (cosign's, PKCS#8, SEC1 or PKCS#1), env://VARIABLE, NAME://RESOURCE for the
+    /// plugin sigstore-kms-NAME, or pkcs11:…
+    #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
     pub(crate) key: PathBuf,
     #[command(flatten)]
     pub(crate) password: Password,
@@ -68,8 +70,8 @@ pub(crate) struct VerifyBlob {
     /// The bundle
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: PathBuf,
-    /// Public key that must have signed
-    #[arg(long, value_name = "FILE", conflicts_with = "certificate_identity")]
+    /// Public key that must have signed: a PEM file, env://VARIABLE, NAME://RESOURCE or pkcs11:…
+    #[arg(long, value_name = "KEY", conflicts_with = "certificate_identity")]
     pub(crate) key: Option<PathBuf>,
     /// Identity that must have signed, exactly as in the certificate
     #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer")]

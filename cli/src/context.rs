@@ -5,7 +5,8 @@
 
 use crate::args::{Global, Password, SignatureForm, Signing};
 use crate::commands::identity::{self, Told, Who};
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Failure, Outcome};
+use crate::keys;
 use jiff::Timestamp;
 use seaworthy_oci::registry::{
     Credentials, Options as RegistryOptions, PlainHttp, Secret as RegistrySecret, Timeouts,
@@ -14,11 +15,11 @@ use seaworthy_oci::{
     Descriptor, Image, Index, Location, Manifest, OpenOptions, Pinned, Platform, RawManifest, Reference,
     Selector, Sink, Source, limits,
 };
-use seaworthy_sign::{Formats, KeyFile, KeySigner, PrivateKey, Secret, Signer};
+use seaworthy_sign::{Formats, Secret, Signer};
 use seaworthy_verifier::{Authority, PublicKey, Trust, TrustedKey};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -309,32 +310,6 @@ pub(crate) fn prompt(question: &str) -> Outcome<Option<Secret>> {
     Ok(Some(Secret::new(text.into_bytes())))
 }
 
-/// Loads the private key at `path`.
-pub(crate) fn private_key(path: &Path, password: &Password) -> Outcome<PrivateKey> {
-    let pem = Zeroizing::new(read_input(path, "private key")?);
-    let named = |error: seaworthy_sign::Error| error.about(format_args!("private key {}", path.display()));
-    let kind = KeyFile::of(&pem).map_err(named)?;
-    let secret = match (kind, given_password(password)?) {
-        (KeyFile::Encrypted, None) => {
-            // The empty password is legal, and common in tests and behind other protection: it is tried
-            // before anybody is asked.
-            let empty = Secret::new(Vec::new());
-            match PrivateKey::from_pem(&pem, Some(&empty)) {
-                Ok(key) => return Ok(key),
-                Err(error) => match prompt(&format!("password of {}: ", path.display()))? {
-                    Some(secret) => Some(secret),
-                    None => {
-                        return Err(Failure::from(named(error))
-                            .hint("set SEAWORTHY_PASSWORD or COSIGN_PASSWORD, or give --password-file"));
-                    }
-                },
-            }
-        }
-        (_, given) => given,
-    };
-    Ok(PrivateKey::from_pem(&pem, secret.as_ref()).map_err(named)?)
-}
-
 /// Everything that signing needs, from the flags.
 pub(crate) struct SigningContext {
     /// Who signs.
@@ -367,9 +342,9 @@ impl SigningContext {
 }
 
 /// Reads the signing flags.
-pub(crate) fn signing(args: &Signing, options: &OpenOptions) -> Outcome<SigningContext> {
+pub(crate) async fn signing(args: &Signing, options: &OpenOptions) -> Outcome<SigningContext> {
     let key = match &args.key {
-        Some(path) => Some(KeySigner::new(private_key(path, &args.password)?)),
+        Some(path) => Some(keys::signer(path, &args.password, options).await?),
         None => None,
     };
     let formats = match args.signature_format {
@@ -401,20 +376,6 @@ pub(crate) fn signing(args: &Signing, options: &OpenOptions) -> Outcome<SigningC
         identity: args.sign_container_identity.clone(),
         created: source_date_epoch()?.or_else(|| Some(now().as_second())),
     })
-}
-
-/// The public keys in `paths` as authorities named after their files.
-pub(crate) fn key_authorities(paths: &[PathBuf]) -> Outcome<Vec<Authority>> {
-    paths
-        .iter()
-        .map(|path| {
-            let name = path.file_stem().map_or_else(|| "key".into(), |s| s.to_string_lossy().into_owned());
-            Authority::key_file(name, path).map_err(|why| {
-                Failure::new(Exit::Local, why)
-                    .hint("--key takes a PEM public key here, such as keygen's .pub file")
-            })
-        })
-        .collect()
 }
 
 /// The signing key itself as an authority: what was just signed must verify with it.

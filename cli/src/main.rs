@@ -10,6 +10,7 @@ mod commands;
 mod context;
 mod exit;
 mod journal;
+mod keys;
 mod printer;
 mod transfer;
 

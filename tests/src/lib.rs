@@ -1,12 +1,14 @@
 //! The lab: what the integration tests stand on.
 //!
 //! [`registry`] is an image registry that keeps its word until a test tells it not to: it can lie, stall,
-//! drip, truncate, redirect, throttle and reset. [`image`] builds the same small images every time.
+//! drip, truncate, redirect, throttle and reset. [`image`] builds the same small images every time. [`drawer`]
+//! is a plugin that keeps keys, or does worse.
 
 // This package is a test bench: a panic is how it reports that the bench itself is broken.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod door;
+pub mod drawer;
 pub mod image;
 pub mod registry;
 pub mod torture;

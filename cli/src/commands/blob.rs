@@ -3,9 +3,10 @@
 use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
 use crate::context::{self, Access};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::keys;
 use crate::printer::{BAD, BOLD, DIM, GOOD, Printer, paint, plain};
-use seaworthy_oci::Digest;
-use seaworthy_sign::{Blob, KeySigner, Predicate, PredicateType, PrivateKey, blob};
+use seaworthy_oci::{Digest, OpenOptions};
+use seaworthy_sign::{Blob, Predicate, PredicateType, Signer, blob};
 use seaworthy_verifier::{
     Artifact, Authority, BlobError, BlobVerdict, Decision, Identity, Trust, verify_blob,
 };
@@ -30,15 +31,14 @@ struct Document<'a> {
     bundle: Option<Box<RawValue>>,
 }
 
-pub(crate) async fn sign(args: &SignBlob, printer: &Printer) -> Outcome {
-    let key = context::private_key(&args.key, &args.password)?;
-    let blob = read(&args.file, &key)?;
-    let signer = KeySigner::new(key);
-    let (_, bundle) = blob::sign(&signer, &blob).await?;
-    done(&args.file, &blob, &signer, None, bundle, args.bundle.as_deref(), printer)
+pub(crate) async fn sign(args: &SignBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
+    let signer = keys::signer(&args.key, &args.password, options).await?;
+    let blob = read(&args.file, signer.as_ref())?;
+    let (_, bundle) = blob::sign(signer.as_ref(), &blob).await?;
+    done(&args.file, &blob, signer.as_ref(), None, bundle, args.bundle.as_deref(), printer)
 }
 
-pub(crate) async fn attest(args: &AttestBlob, printer: &Printer) -> Outcome {
+pub(crate) async fn attest(args: &AttestBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
     let predicate_type: PredicateType = args.predicate_type.parse()?;
     let bytes = context::read_input(&args.predicate, "predicate")?;
     let predicate = match predicate_type {
@@ -48,17 +48,16 @@ pub(crate) async fn attest(args: &AttestBlob, printer: &Printer) -> Outcome {
         }
         _ => Predicate::parse(bytes)?,
     };
-    let key = context::private_key(&args.key, &args.password)?;
-    let blob = read(&args.file, &key)?;
-    let signer = KeySigner::new(key);
+    let signer = keys::signer(&args.key, &args.password, options).await?;
+    let blob = read(&args.file, signer.as_ref())?;
     let name = args.file.file_name().map(|n| n.to_string_lossy().into_owned()).filter(|n| n != "-");
-    let bundle = blob::attest(&signer, &blob, name.as_deref(), &predicate_type, &predicate).await?;
+    let bundle = blob::attest(signer.as_ref(), &blob, name.as_deref(), &predicate_type, &predicate).await?;
     let uri = Some(predicate_type.uri());
-    done(&args.file, &blob, &signer, uri, bundle, args.bundle.as_deref(), printer)
+    done(&args.file, &blob, signer.as_ref(), uri, bundle, args.bundle.as_deref(), printer)
 }
 
 /// Reads the file once, as the key needs it.
-fn read(path: &Path, key: &PrivateKey) -> Outcome<Blob> {
+fn read(path: &Path, key: &dyn Signer) -> Outcome<Blob> {
     let fail = |e: &dyn std::fmt::Display| Failure::local(format!("cannot read {}: {e}", path.display()));
     if path == Path::new("-") {
         return Ok(Blob::read(std::io::stdin().lock(), key.algorithm())?);
@@ -73,13 +72,12 @@ fn read(path: &Path, key: &PrivateKey) -> Outcome<Blob> {
 fn done(
     file: &Path,
     blob: &Blob,
-    signer: &KeySigner,
+    signer: &dyn Signer,
     predicate_type: Option<&str>,
     bundle: Vec<u8>,
     to: Option<&Path>,
     printer: &Printer,
 ) -> Outcome {
-    use seaworthy_sign::Signer as _;
     let text = String::from_utf8(bundle).map_err(|e| Failure::local(e.to_string()))?;
     if let Some(path) = to {
         context::write_file(path, text.as_bytes(), Access::Public)?;
@@ -119,12 +117,11 @@ pub(crate) fn trusted_root(named: &Path) -> Outcome<Trust> {
     found.map_err(|why| Failure::new(Exit::Local, why).hint("a file, or one of public-good, staging, github"))
 }
 
-pub(crate) fn verify(args: &VerifyBlob, printer: &Printer) -> Outcome {
+pub(crate) async fn verify(args: &VerifyBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
     let trust = args.trusted_root.as_deref().map(trusted_root).transpose()?;
     let authority = match (&args.key, &args.certificate_identity, &args.certificate_oidc_issuer) {
         (Some(key), None, None) => {
-            let mut authority =
-                Authority::key_file("key", key).map_err(|why| Failure::new(Exit::Local, why))?;
+            let mut authority = keys::authority("key", key, options).await?;
             if let Some(trust) = trust {
                 authority = authority.logged(trust);
             }

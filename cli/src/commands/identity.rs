@@ -15,7 +15,7 @@ use seaworthy_sign::keyless::{
     DeviceLogin, Http, HttpOptions, IdentitySigner, Selection, Services, TokenSource, TrustConfig,
     WitnessedSigner, oidc, plan,
 };
-use seaworthy_sign::{Formats, KeySigner, Prepared, Signer};
+use seaworthy_sign::{Formats, Prepared, Signer};
 use seaworthy_verifier::{Authority, Identity, Trust};
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -97,7 +97,7 @@ pub(crate) type Made = (Box<dyn Signer>, Who, Told, Option<Trust>);
 /// The signer of the flags, around `key` where there is one.
 pub(crate) fn signer(
     args: &Keyless,
-    key: Option<KeySigner>,
+    key: Option<Arc<dyn Signer>>,
     formats: Formats,
     options: &OpenOptions,
 ) -> Outcome<Made> {

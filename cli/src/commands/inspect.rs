@@ -142,7 +142,7 @@ async fn load(args: &Inspect, options: &OpenOptions, printer: &Printer) -> Outco
     if args.target.starts_with(['.', '/']) || args.target.ends_with(".json") {
         return Err(Failure::local(format!("there is no file {}", plain(&args.target))));
     }
-    let authorities = context::key_authorities(&args.key)?;
+    let authorities = crate::keys::authorities(&args.key, options).await?;
     let opened = context::open(&args.target, options).await?;
     let wanted = context::platforms(args.platform.as_slice())?;
     let mut targets = context::targets(&opened, &wanted).await?;

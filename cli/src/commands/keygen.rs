@@ -1,10 +1,13 @@
-//! `keygen`, `import-key-pair`, `public-key`: key files that cosign reads too.
+//! `keygen`, `import-key-pair`, `public-key`: key files that cosign reads too, and keys that a plugin makes.
 
 use crate::args::{ImportKeyPair, KeyType, Keygen, Password, PublicKey};
 use crate::context::{self, Access};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::printer::Printer;
-use seaworthy_sign::{Algorithm, PrivateKey, Secret};
+use crate::keys;
+use crate::printer::{Printer, plain};
+use seaworthy_oci::OpenOptions;
+use seaworthy_sign::kms::Plugin;
+use seaworthy_sign::{Algorithm, KeyRef, PrivateKey, Secret};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +20,10 @@ struct Written {
     fingerprint: String,
 }
 
-pub(crate) fn generate(args: &Keygen, printer: &Printer) -> Outcome {
+pub(crate) async fn generate(args: &Keygen, options: &OpenOptions, printer: &Printer) -> Outcome {
+    if let Some(reference) = &args.kms {
+        return generate_elsewhere(reference, args, options, printer).await;
+    }
     let algorithm = match args.key_type {
         KeyType::P256 => Algorithm::EcdsaP256,
         KeyType::P384 => Algorithm::EcdsaP384,
@@ -32,14 +38,69 @@ pub(crate) fn generate(args: &Keygen, printer: &Printer) -> Outcome {
     write(&PrivateKey::generate(algorithm)?, &password, &args.output_key_prefix, printer)
 }
 
+/// Has a plugin make a key, and writes its public half.
+async fn generate_elsewhere(
+    reference: &str,
+    args: &Keygen,
+    options: &OpenOptions,
+    printer: &Printer,
+) -> Outcome {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Made {
+        key: String,
+        public_key: PathBuf,
+        algorithm: String,
+        fingerprint: String,
+    }
+    let KeyRef::Plugin(reference) = KeyRef::of(Path::new(reference))? else {
+        return Err(Failure::usage(format!("--kms {reference} names no plugin"))
+            .hint("--kms NAME://RESOURCE has the program sigstore-kms-NAME make the key"));
+    };
+    keys::not_offline(&reference, options)?;
+    let (_, path) = files(&args.output_key_prefix);
+    refuse_existing(&path, args.force)?;
+    let plugin = Plugin::find(reference)?;
+    let algorithm = match &args.kms_algorithm {
+        None => plugin.default_algorithm().await?,
+        Some(wanted) => {
+            let known = plugin.supported_algorithms().await?;
+            if !known.contains(wanted) {
+                let program = plugin.reference().program();
+                return Err(Failure::usage(format!("{program} makes no keys of the algorithm '{wanted}'"))
+                    .hint(format!("it makes {}", plain(&known.join(", ")))));
+            }
+            wanted.clone()
+        }
+    };
+    let public = plugin.create_key(&algorithm).await?;
+    context::write_file(&path, public.to_pem().as_bytes(), Access::Public)?;
+    let document = Made {
+        key: plugin.reference().to_string(),
+        public_key: path,
+        algorithm: public.algorithm().as_str().to_owned(),
+        fingerprint: public.fingerprint(),
+    };
+    printer.result(&document, || {
+        format!(
+            "key          {}\npublic key   {}\nalgorithm    {}\nfingerprint  {}\n",
+            plain(&document.key),
+            document.public_key.display(),
+            document.algorithm,
+            document.fingerprint
+        )
+    });
+    Ok(Exit::Yes)
+}
+
 pub(crate) fn import(args: &ImportKeyPair, printer: &Printer) -> Outcome {
     refuse_overwrite(&args.output_key_prefix, args.force)?;
-    let key = context::private_key(&args.key, &args.password)?;
+    let key = keys::private_key(&args.key, &args.password)?;
     let password = new_password(&args.password)?;
     write(&key, &password, &args.output_key_prefix, printer)
 }
 
-pub(crate) fn public(args: &PublicKey, printer: &Printer) -> Outcome {
+pub(crate) async fn public(args: &PublicKey, options: &OpenOptions, printer: &Printer) -> Outcome {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Public {
@@ -47,7 +108,7 @@ pub(crate) fn public(args: &PublicKey, printer: &Printer) -> Outcome {
         fingerprint: String,
         pem: String,
     }
-    let key = context::private_key(&args.key, &args.password)?;
+    let key = keys::signer(&args.key, &args.password, options).await?;
     let public = key.public_key();
     let document = Public {
         algorithm: public.algorithm().as_str().to_owned(),
@@ -69,11 +130,14 @@ fn files(prefix: &Path) -> (PathBuf, PathBuf) {
 
 fn refuse_overwrite(prefix: &Path, force: bool) -> Outcome<()> {
     let (private, public) = files(prefix);
-    for path in [private, public] {
-        if !force && path.exists() {
-            return Err(Failure::usage(format!("{} is there already", path.display()))
-                .hint("choose another --output-key-prefix, or give --force to lose the old key"));
-        }
+    refuse_existing(&private, force)?;
+    refuse_existing(&public, force)
+}
+
+fn refuse_existing(path: &Path, force: bool) -> Outcome<()> {
+    if !force && path.exists() {
+        return Err(Failure::usage(format!("{} is there already", path.display()))
+            .hint("choose another --output-key-prefix, or give --force to lose the old key"));
     }
     Ok(())
 }

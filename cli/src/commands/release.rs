@@ -78,7 +78,7 @@ impl Plan {
 
 pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer) -> Outcome {
     // Whatever can be wrong with the flags is found before anything is read or written.
-    let signing = context::signing(&args.signing, options)?;
+    let signing = context::signing(&args.signing, options).await?;
     let policies = policies(args, &signing)?;
     let formats: Vec<Format> =
         args.sbom_format.iter().map(|name| super::sbom::format(name)).collect::<Outcome<_>>()?;

@@ -135,7 +135,7 @@ pub(crate) fn write_bundle(prepared: &[Prepared], path: Option<&Path>) -> Outcom
 }
 
 pub(crate) async fn run(args: &Sign, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let signing = context::signing(&args.signing, options)?;
+    let signing = context::signing(&args.signing, options).await?;
     context::must_be_writable(&context::reference(&args.image)?.location)?;
     let opened = context::open_sink(&args.image, options).await?;
     if args.recursive && args.bundle.is_some() {

@@ -34,7 +34,7 @@ struct Entry {
 }
 
 pub(crate) async fn run(args: &Tree, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let authorities = context::key_authorities(&args.key)?;
+    let authorities = crate::keys::authorities(&args.key, options).await?;
     let opened = context::open(&args.image, options).await?;
     let mut subjects = Vec::new();
     let is_index = opened.pinned.descriptor().is_index();

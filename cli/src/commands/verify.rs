@@ -4,6 +4,7 @@ use super::verdict::{self, Detail};
 use crate::args::Verify;
 use crate::context::{self, Opened};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::keys;
 use crate::printer::Printer;
 use async_trait::async_trait;
 use seaworthy_oci::manifest::media_type;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 
 pub(crate) async fn run(args: &Verify, options: &OpenOptions, printer: &Printer) -> Outcome {
     // Everything that can be wrong with the question is found before anybody is asked.
-    let policies = policies(args)?;
+    let policies = policies(args, options).await?;
     let platforms = match context::platforms(&args.platform)? {
         none if none.is_empty() => Platforms::All,
         some => Platforms::Only(some),
@@ -56,7 +57,7 @@ pub(crate) async fn judge(
 }
 
 /// The policies of the files, or the one that the flags say.
-fn policies(args: &Verify) -> Outcome<Vec<Policy>> {
+async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> {
     if !args.policy.is_empty() {
         if args.trusted_root.is_some() {
             return Err(Failure::usage("--trusted-root has no effect beside --policy")
@@ -64,7 +65,7 @@ fn policies(args: &Verify) -> Outcome<Vec<Policy>> {
         }
         return super::policy::load(&args.policy);
     }
-    let mut authorities = context::key_authorities(&args.key)?;
+    let mut authorities = keys::authorities(&args.key, options).await?;
     match (&args.certificate_identity, &args.certificate_oidc_issuer, &args.trusted_root) {
         (Some(identity), Some(issuer), root) => {
             let trust = match root {

@@ -53,8 +53,17 @@ pub enum ErrorKind {
     BadInput(String),
     /// A document that is not what it should be: a predicate or kept evidence; the text says what and where.
     BrokenInput(String),
-    /// The signer (a key, later a KMS or a certificate authority) did not sign.
+    /// The signer (a key, a plugin, a token, a certificate authority) did not sign.
     Signer(String),
+    /// There is no program of this name to ask for a key.
+    PluginMissing(String),
+    /// A plugin did not answer in time.
+    PluginSilent {
+        /// How many seconds it was given.
+        seconds: u64,
+        /// The end of what it complained about.
+        stderr: String,
+    },
     /// What we made did not verify with the signer's public key. Nothing was pushed.
     SelfCheck(String),
     /// The place to write to holds something else than expected.
@@ -101,8 +110,10 @@ impl Error {
             ErrorKind::PasswordNeeded
             | ErrorKind::WrongPassword
             | ErrorKind::Signer(_)
+            | ErrorKind::PluginMissing(_)
             | ErrorKind::SelfCheck(_)
             | ErrorKind::Local(_) => Class::Local,
+            ErrorKind::PluginSilent { .. } => Class::CouldNotFindOut,
             ErrorKind::Images(kind) | ErrorKind::Service(kind) => {
                 seaworthy_oci::Error::new(String::new(), "", kind.clone()).class()
             }
@@ -122,6 +133,13 @@ impl fmt::Display for ErrorKind {
             ),
             Self::LimitExceeded { limit, value } => write!(f, "more than the limit {limit} = {value}"),
             Self::UnsupportedKey(name) => write!(f, "{name} is not supported"),
+            Self::PluginMissing(program) => write!(f, "there is no program {program} in the PATH"),
+            Self::PluginSilent { seconds, stderr } if stderr.is_empty() => {
+                write!(f, "it did not answer within {seconds} seconds, and was ended")
+            }
+            Self::PluginSilent { seconds, stderr } => {
+                write!(f, "it did not answer within {seconds} seconds, and was ended; it says: {stderr}")
+            }
             Self::SelfCheck(why) => write!(f, "our own output did not pass the check: {why}"),
             Self::BrokenKey(why)
             | Self::BadInput(why)

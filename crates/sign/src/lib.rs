@@ -1,7 +1,7 @@
 //! Everything that turns a digest into evidence: keys, statements, envelopes, bundles, and attaching them.
 //!
 //! This package decides what exactly is signed ([`statement`], [`simple_signing`]), by whom ([`signer`],
-//! [`key`]), in which wrapping ([`bundle`]) and where it is put ([`attach`]). Only the command line uses it;
+//! [`key`], or somewhere else: [`kms`], [`mod@pkcs11`]), in which wrapping ([`bundle`]) and where it is put ([`attach`]). Only the command line uses it;
 //! the verifier shares no code with it, so that one mistake cannot both make and accept bad evidence.
 //!
 //! It refuses: keys of algorithms that it does not know by name, key files that ask for an unbounded amount
@@ -17,9 +17,12 @@ pub mod cosign_key;
 pub mod error;
 pub mod evidence;
 pub mod key;
+mod key_ref;
 pub mod keyless;
+pub mod kms;
 mod legacy;
 mod pem;
+pub mod pkcs11;
 pub mod search;
 pub mod secret;
 pub mod signer;
@@ -35,6 +38,7 @@ pub use blob::Blob;
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{Evidence, Format, Formats};
 pub use key::{Algorithm, Hash, KeyFile, PrivateKey, PublicKey};
+pub use key_ref::KeyRef;
 pub use legacy::add_layer as add_legacy_layer;
 pub use search::find_existing;
 pub use secret::Secret;

@@ -31,8 +31,9 @@ fn script(page: &str) -> String {
 }
 
 fn follow(page: &str) {
-    let lab = Lab::start();
     let mut world = World::new();
+    world.drawer();
+    let lab = Lab::start();
     world.env("REGISTRY", &lab.host());
     world.shell(&script(page)).expect(0);
 }
@@ -58,11 +59,16 @@ fn air_gap() {
 }
 
 #[test]
+fn kms() {
+    follow("kms.md");
+}
+
+#[test]
 fn every_page_is_followed() {
     let mut pages: Vec<String> = std::fs::read_dir(root().join("docs/guide"))
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     pages.sort();
-    assert_eq!(pages, ["air-gap.md", "deployment.md", "pipeline.md", "sboms.md"]);
+    assert_eq!(pages, ["air-gap.md", "deployment.md", "kms.md", "pipeline.md", "sboms.md"]);
 }

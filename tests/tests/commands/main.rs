@@ -12,6 +12,7 @@ mod documents;
 mod guide;
 mod interop;
 mod keyless;
+mod kms;
 mod outcomes;
 mod services;
 mod snapshots;

@@ -100,6 +100,31 @@ impl World {
         self
     }
 
+    /// Puts the plugin `sigstore-kms-drawer` on the path, with its keys in the directory `drawer`. The program
+    /// is a script that starts this test binary (see `kms.rs`), so that nothing else has to be built.
+    pub fn drawer(&mut self) -> &mut Self {
+        let bin = self.path("bin");
+        std::fs::create_dir(&bin).unwrap();
+        let test = std::env::current_exe().unwrap();
+        let script = format!(
+            "#!/bin/sh\nDRAWER_VERSION=\"$1\" DRAWER_CALL=\"$2\" exec '{}' --exact kms::the_drawer_itself --ignored \
+             --nocapture --quiet 3>&1 >/dev/null\n",
+            test.display()
+        );
+        let program = bin.join("sigstore-kms-drawer");
+        std::fs::write(&program, script).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).unwrap();
+        let path = format!("{}:{}", bin.display(), self.get("PATH"));
+        let drawer = self.path("drawer").display().to_string();
+        self.env("PATH", &path).env("DRAWER", &drawer)
+    }
+
+    fn get(&self, name: &str) -> String {
+        let found = self.env.iter().rev().find(|(k, _)| k == name);
+        found.map(|(_, v)| v.clone()).unwrap_or_default()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -114,7 +139,7 @@ impl World {
     /// Runs a shell script with `seaworthy` on its path.
     pub fn shell(&self, script: &str) -> Ran {
         let bin = Path::new(env!("CARGO_BIN_EXE_seaworthy")).parent().unwrap();
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let path = format!("{}:{}", bin.display(), self.get("PATH"));
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         command.env("PATH", path);
