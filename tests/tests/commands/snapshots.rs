@@ -129,6 +129,20 @@ fn sign_and_attest() {
 }
 
 #[test]
+fn keys_elsewhere() {
+    let mut world = World::new();
+    world.image("harbor", "img");
+    snapshot!("sign-no-plugin", world.run("sign --key vault://release oci:img"));
+    world.drawer();
+    snapshot!("keygen-kms", world.run("keygen --kms drawer://release --output-key-prefix release"));
+    snapshot!("keygen-kms-algorithm", world.run("keygen --kms drawer://a --kms-algorithm dsa"));
+    snapshot!("sign-plugin", world.run("sign --key drawer://release oci:img"));
+    snapshot!("sign-plugin-refuses", world.run("sign --key drawer://none oci:img"));
+    snapshot!("sign-plugin-offline", world.run("sign --offline --key drawer://release oci:img"));
+    snapshot!("sign-pkcs11-pin", world.run("sign --key pkcs11:object=k?pin-value=1234 oci:img"));
+}
+
+#[test]
 fn verify() {
     let world = World::new();
     world.released("harbor", "harbor");

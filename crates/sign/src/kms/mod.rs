@@ -178,10 +178,7 @@ impl Plugin {
     }
 
     fn key(&self, pem: &[u8]) -> Result<PublicKey> {
-        PublicKey::from_pem(pem).map_err(|mut e| {
-            e.on = format!("public key of {}", self.reference);
-            e
-        })
+        PublicKey::from_pem(pem).map_err(|e| e.about(format_args!("public key of {}", self.reference)))
     }
 
     async fn sign(&self, message: &[u8], digest: Option<&[u8]>, hash: Hash) -> Result<Vec<u8>> {
