@@ -644,6 +644,9 @@ pub(crate) enum Authority {
     Init(AuthorityInit),
     Serve(AuthorityServe),
     Token(AuthorityToken),
+    Rotate(AuthorityRotate),
+    Backup(AuthorityBackup),
+    Restore(AuthorityRestore),
 }
 
 /// Make an authority: keys, certificates, empty logs, and the files that clients need
@@ -710,6 +713,71 @@ pub(crate) struct AuthorityToken {
     /// How many seconds it is valid, a day at most
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) seconds: i64,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
+/// Replace keys of an authority that nobody serves
+///
+/// The trusted root gets the new ones beside the old ones, whose windows end: what was signed stays good. Clients need
+/// the new trusted root. A log is closed and a new one begins; the closed one stays readable under /log/N and /ct/N.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy authority rotate --dir authority log certificate-log
+  seaworthy authority rotate --dir authority issuer timestamps")]
+pub(crate) struct AuthorityRotate {
+    /// The authority's folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// What to replace; issuer and timestamps need keys/root.key in the folder
+    #[arg(required = true, value_enum, value_name = "WHAT")]
+    pub(crate) parts: Vec<AuthorityPart>,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
+/// What `authority rotate` replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum AuthorityPart {
+    /// The log of signatures
+    Log,
+    /// The log of certificates
+    CertificateLog,
+    /// The key and certificate that sign certificates
+    Issuer,
+    /// The key and certificate that sign timestamps
+    Timestamps,
+    /// The key of the built-in issuer: tokens made before are no longer believed
+    Tokens,
+}
+
+/// Copy an authority, also while it serves, to a folder that is consistent in itself
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy authority backup --dir authority --to /backup/authority-monday")]
+pub(crate) struct AuthorityBackup {
+    /// The authority's folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The folder to make
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+}
+
+/// Make an authority of a backup, with new logs behind the old ones so that nothing forks
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy authority restore --from /backup/authority-monday --dir authority")]
+pub(crate) struct AuthorityRestore {
+    /// The backup
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: PathBuf,
+    /// The folder to make
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
     #[command(flatten)]
     pub(crate) password: Password,
 }

@@ -10,9 +10,13 @@ use crate::exit::{Failure, Outcome};
 use seaworthy_oci::{Digest, Location};
 use seaworthy_sign::Evidence;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Files of one directory; a release makes a handful for each image.
 const FILES: usize = 256;
+
+/// How old a file without its last name may be before it is nobody's.
+const UNNAMED: Duration = Duration::from_secs(3_600);
 
 /// What is kept for one digest at one destination.
 pub(crate) struct Journal {
@@ -79,9 +83,10 @@ impl Journal {
         let mut paths = Vec::new();
         for entry in entries {
             let path = entry.map_err(|e| fail(&self.dir, e))?.path();
-            // A run that was killed may leave files without their last name; they hold nothing that counts.
             if path.extension().is_some_and(|e| e == "json") {
                 paths.push(path);
+            } else if is_left_over(&path) {
+                let _ = std::fs::remove_file(&path);
             }
             if paths.len() > FILES {
                 return Err(Failure::local(format!("more than {FILES} files in {}", self.dir.display())));
@@ -109,6 +114,13 @@ impl Journal {
         let _ = self.dir.parent().map(std::fs::remove_dir);
         Ok(())
     }
+}
+
+/// A run that was killed may leave a file without its last name, which holds nothing that counts. A run beside this
+/// one may be about to name it; none takes so long.
+fn is_left_over(path: &Path) -> bool {
+    let age = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+    age.is_some_and(|age| age > UNNAMED)
 }
 
 impl Kept {

@@ -1,7 +1,10 @@
-//! `authority init`, `serve`, `token`: a private Sigstore.
+//! `authority init`, `serve`, `token`, `rotate`, `backup`, `restore`: a private Sigstore.
 
 use super::keygen::new_password;
-use crate::args::{Authority, AuthorityInit, AuthorityServe, AuthorityToken, Password};
+use crate::args::{
+    Authority, AuthorityInit, AuthorityPart, AuthorityRestore, AuthorityRotate, AuthorityServe,
+    AuthorityToken, Password,
+};
 use crate::context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::printer::Printer;
@@ -9,7 +12,7 @@ use seaworthy_oci::OpenOptions;
 use seaworthy_sign::Secret;
 use serde::Serialize;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,6 +29,12 @@ pub(crate) async fn run(command: &Authority, options: &OpenOptions, printer: &Pr
         Authority::Init(args) => init(args, printer),
         Authority::Serve(args) => serve(args, options, printer).await,
         Authority::Token(args) => token(args, printer),
+        Authority::Rotate(args) => rotate(args, printer),
+        Authority::Backup(args) => {
+            let copied = seaworthy_authority::backup(&args.dir, &args.to)?;
+            Ok(copy_of(&args.to, &copied, printer))
+        }
+        Authority::Restore(args) => restore(args, printer),
     }
 }
 
@@ -111,4 +120,72 @@ fn token(args: &AuthorityToken, printer: &Printer) -> Outcome {
     let end = if std::io::stdout().is_terminal() { "\n" } else { "" };
     printer.data(&format!("{token}{end}"));
     Ok(Exit::Yes)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rotated {
+    replaced: Vec<&'static str>,
+    trusted_root: PathBuf,
+}
+
+fn rotate(args: &AuthorityRotate, printer: &Printer) -> Outcome {
+    use seaworthy_authority::Part;
+    let mut parts = args.parts.clone();
+    parts.sort_unstable();
+    parts.dedup();
+    let (replaced, parts): (Vec<_>, Vec<_>) = parts
+        .into_iter()
+        .map(|part| match part {
+            AuthorityPart::Log => ("log", Part::Log),
+            AuthorityPart::CertificateLog => ("certificate-log", Part::CertificateLog),
+            AuthorityPart::Issuer => ("issuer", Part::Issuer),
+            AuthorityPart::Timestamps => ("timestamps", Part::Timestamps),
+            AuthorityPart::Tokens => ("tokens", Part::Tokens),
+        })
+        .unzip();
+    seaworthy_authority::rotate(&args.dir, &password(&args.password)?, &parts)?;
+    let document = Rotated { replaced, trusted_root: args.dir.join("trusted_root.json") };
+    printer.result(&document, || {
+        format!(
+            "replaced        {}\ntrusted root    {}, which clients need anew\n",
+            document.replaced.join(", "),
+            document.trusted_root.display()
+        )
+    });
+    Ok(Exit::Yes)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CopyOf {
+    folder: PathBuf,
+    signatures: u64,
+    certificates: u64,
+}
+
+fn copy_of(folder: &Path, copied: &seaworthy_authority::Copied, printer: &Printer) -> Exit {
+    let document = CopyOf {
+        folder: folder.to_owned(),
+        signatures: copied.signatures,
+        certificates: copied.certificates,
+    };
+    printer.result(&document, || {
+        format!(
+            "{} holds {} log entries and {} certificates\n",
+            document.folder.display(),
+            document.signatures,
+            document.certificates
+        )
+    });
+    Exit::Yes
+}
+
+fn restore(args: &AuthorityRestore, printer: &Printer) -> Outcome {
+    let copied = seaworthy_authority::restore(&args.from, &args.dir, &password(&args.password)?)?;
+    printer.warn(
+        "what was signed after the backup is not in its logs, and stays good for those who hold the proof; new logs \
+         have begun, and clients need the new trusted root",
+    );
+    Ok(copy_of(&args.dir, &copied, printer))
 }

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::limits::{CONFIG_BYTES, ISSUERS, REQUESTS_PER_SECOND, STATIC_TOKENS, SUBJECT_BYTES};
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use url::{Host, Url};
 
 /// The file's name in the authority's folder.
@@ -30,6 +30,10 @@ pub(crate) struct Config {
     /// Static tokens.
     #[serde(default)]
     pub(crate) tokens: Vec<StaticToken>,
+    /// A folder on another disk for the newest checkpoint of each log, by which an old copy of this folder is found
+    /// out.
+    #[serde(default)]
+    pub(crate) last_seen: Option<PathBuf>,
     /// Requests a second that change something.
     #[serde(default = "requests_per_second")]
     pub(crate) requests_per_second: u32,
@@ -60,6 +64,9 @@ pub(crate) struct Issuer {
     /// What its tokens name.
     #[serde(rename = "type")]
     pub(crate) names: Names,
+    /// With `type: spiffe`, the one trust domain that it may speak for.
+    #[serde(default)]
+    pub(crate) trust_domain: Option<String>,
 }
 
 /// The audience of every Sigstore client's tokens.
@@ -79,6 +86,12 @@ pub(crate) enum Names {
     Uri,
     /// A GitHub workflow, from `job_workflow_ref`.
     Github,
+    /// A GitLab pipeline, from `ci_config_ref_uri`.
+    Gitlab,
+    /// A Buildkite pipeline, from `organization_slug` and `pipeline_slug`.
+    Buildkite,
+    /// `sub`, a SPIFFE ID in the issuer's `trustDomain`.
+    Spiffe,
 }
 
 /// A token without a provider: whoever knows it is its subject.
@@ -162,7 +175,7 @@ impl Config {
              url: {}\n\
              # Tokens made on this machine, by `seaworthy authority token`.\n\
              builtInIssuer: enabled\n\
-             # Identity providers. type: email, uri or github.\n\
+             # Identity providers. type: email, uri, github, gitlab, buildkite or spiffe.\n\
              issuers: []\n\
              #  - url: https://token.actions.githubusercontent.com\n\
              #    audience: sigstore\n\
@@ -205,6 +218,15 @@ impl Config {
             }
             if issuer.audience.is_empty() {
                 return Err(Error::usage("an issuer without an audience takes anybody's tokens"));
+            }
+            if (issuer.names == Names::Spiffe) != issuer.trust_domain.is_some() {
+                return Err(Error::usage("type: spiffe and trustDomain go together")
+                    .hint("without a trust domain an issuer could speak for every other one's workloads"));
+            }
+            let domain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b".-_".contains(&c);
+            // SPIFFE-ID, section 2.1: lower case, no port.
+            if issuer.trust_domain.as_ref().is_some_and(|name| name.is_empty() || !name.bytes().all(domain)) {
+                return Err(Error::usage("a trust domain has lower case letters, digits, '.', '-' and '_'"));
             }
         }
         for token in &config.tokens {
@@ -251,6 +273,10 @@ mod tests {
         for bad in [
             "issuers: [{url: 'http://a.example', type: email}]",
             "issuers: [{url: 'https://a.example', type: any}]",
+            "issuers: [{url: 'https://a.example', type: spiffe}]",
+            "issuers: [{url: 'https://a.example', type: spiffe, trustDomain: ''}]",
+            "issuers: [{url: 'https://a.example', type: spiffe, trustDomain: 'a/b'}]",
+            "issuers: [{url: 'https://a.example', type: uri, trustDomain: a.example}]",
             "issuers: [{url: 'https://a.example', type: email, audience: ''}]",
             "issuers: [{url: 'http://127.0.0.1:8400', type: uri}]",
             "issuer: []",

@@ -12,6 +12,7 @@ use crate::limits::{
     CLAIM_BYTES, CLOCK_SKEW_SECONDS, ISSUER_TIME, JWKS_AGAIN, JWKS_AGE, JWKS_BYTES, JWKS_KEYS, SUBJECT_BYTES,
     TOKEN_BYTES, TOKEN_SECONDS,
 };
+use crate::pipelines;
 use crate::verify::Key;
 use crate::x509::{Claims, Subject};
 use base64::Engine as _;
@@ -189,17 +190,18 @@ impl Identities {
         let message = [head, ".", body].concat();
 
         // The issuer is looked up before its name is used for anything.
-        let (audience, names) = match (&self.built_in, self.issuers.iter().find(|i| i.url == claims.iss)) {
-            (Some((url, key)), _) if *url == claims.iss => {
-                check(&Key::read(key.as_spki_der())?, &header, message.as_bytes(), &signature)?;
-                (AUDIENCE, if claims.email.is_some() { Names::Email } else { Names::Uri })
-            }
-            (_, Some(issuer)) => {
-                self.check_with_published(issuer, &header, message.as_bytes(), &signature).await?;
-                (issuer.audience.as_str(), issuer.names)
-            }
-            _ => return Err(no("the token's issuer is not one of this authority's")),
-        };
+        let (audience, names, trust_domain) =
+            match (&self.built_in, self.issuers.iter().find(|i| i.url == claims.iss)) {
+                (Some((url, key)), _) if *url == claims.iss => {
+                    check(&Key::read(key.as_spki_der())?, &header, message.as_bytes(), &signature)?;
+                    (AUDIENCE, if claims.email.is_some() { Names::Email } else { Names::Uri }, None)
+                }
+                (_, Some(issuer)) => {
+                    self.check_with_published(issuer, &header, message.as_bytes(), &signature).await?;
+                    (issuer.audience.as_str(), issuer.names, issuer.trust_domain.as_deref())
+                }
+                _ => return Err(no("the token's issuer is not one of this authority's")),
+            };
         let meant = match &claims.aud {
             Audience::One(one) => one == audience,
             Audience::Many(many) => many.iter().any(|one| one == audience),
@@ -215,7 +217,7 @@ impl Identities {
         if claims.nbf.is_some_and(|at| at > latest) || claims.iat.is_some_and(|at| at > latest) {
             return Err(no("the token is not valid yet"));
         }
-        identity(&claims, names)
+        identity(&claims, names, trust_domain)
     }
 
     /// The identity of a static token. Its hash is compared, so that the time taken tells nothing about it.
@@ -361,16 +363,31 @@ fn subject(text: &str, names: Names) -> Result<Subject, Refused> {
     match names {
         Names::Email if is_mail(text) => Ok(Subject::Email(text.to_owned())),
         Names::Email => Err(no("the token's mail address is none")),
-        Names::Uri | Names::Github if is_uri(text) => Ok(Subject::Uri(text.to_owned())),
-        Names::Uri | Names::Github => Err(no("the token's subject is no URI")),
+        _ if is_uri(text) => Ok(Subject::Uri(text.to_owned())),
+        _ => Err(no("the token's subject is no URI")),
     }
 }
 
-fn identity(token: &Token, names: Names) -> Result<Identity, Refused> {
+/// A SPIFFE ID in the domain that its issuer may speak for (SPIFFE-ID, section 2): `spiffe://domain/path`, compared
+/// byte for byte, because another spelling is another name to somebody else.
+fn spiffe(text: &str, domain: Option<&str>) -> Result<Subject, Refused> {
+    let path =
+        domain.and_then(|domain| text.strip_prefix("spiffe://")?.strip_prefix(domain)?.strip_prefix('/'));
+    let path = path.ok_or_else(|| no("the token's subject is no SPIFFE ID in the issuer's trust domain"))?;
+    let segment = |part: &str| {
+        let good = |c: u8| c.is_ascii_alphanumeric() || b".-_".contains(&c);
+        !part.is_empty() && part != "." && part != ".." && part.bytes().all(good)
+    };
+    if !path.split('/').all(segment) {
+        return Err(no("the path of the token's SPIFFE ID is not one"));
+    }
+    subject(text, Names::Spiffe)
+}
+
+fn identity(token: &Token, names: Names, trust_domain: Option<&str>) -> Result<Identity, Refused> {
     // .1 is the issuer as text, .8 the same as DER; both are written, as Fulcio does.
     let mut claims = vec![(1, token.iss.clone())];
     let mut challenges = vec![token.sub.clone()];
-    let text = |name: &str| token.other.get(name).and_then(|value| value.as_str());
     let subject = match names {
         Names::Email => {
             let verified = match &token.email_verified {
@@ -386,41 +403,17 @@ fn identity(token: &Token, names: Names) -> Result<Identity, Refused> {
             subject(mail, names)?
         }
         Names::Uri => subject(&token.sub, names)?,
-        Names::Github => {
-            let workflow =
-                text("job_workflow_ref").ok_or_else(|| no("the token names no job_workflow_ref"))?;
-            let of = |name: &str| text(name).map(str::to_owned);
-            let at = |path: Option<&str>| path.map(|path| format!("https://github.com/{path}"));
-            let run = text("repository").zip(text("run_id")).zip(text("run_attempt"));
-            let signer = at(Some(workflow));
-            let values = [
-                (2, of("event_name")),
-                (3, of("sha")),
-                (4, of("workflow")),
-                (5, of("repository")),
-                (6, of("ref")),
-                (9, signer.clone()),
-                (10, of("job_workflow_sha")),
-                (11, of("runner_environment")),
-                (12, at(text("repository"))),
-                (13, of("sha")),
-                (14, of("ref")),
-                (15, of("repository_id")),
-                (16, at(text("repository_owner"))),
-                (17, of("repository_owner_id")),
-                (18, at(text("workflow_ref"))),
-                (19, of("workflow_sha")),
-                (20, of("event_name")),
-                (
-                    21,
-                    run.map(|((repo, id), n)| {
-                        format!("https://github.com/{repo}/actions/runs/{id}/attempts/{n}")
-                    }),
-                ),
-                (22, of("repository_visibility")),
-            ];
-            claims.extend(values.into_iter().filter_map(|(number, value)| Some((number, value?))));
-            subject(&signer.unwrap_or_default(), names)?
+        Names::Spiffe => spiffe(&token.sub, trust_domain)?,
+        Names::Github | Names::Gitlab | Names::Buildkite => {
+            let of = |name: &str| token.other.get(name).and_then(|value| value.as_str());
+            let (subject_of_pipeline, more) = match names {
+                Names::Github => pipelines::github(of),
+                Names::Gitlab => pipelines::gitlab(&token.iss, of),
+                _ => pipelines::buildkite(of),
+            }
+            .map_err(|missing| no(format!("the token names no {missing}")))?;
+            claims.extend(more);
+            subject(&subject_of_pipeline, Names::Uri)?
         }
     };
     claims.push((8, token.iss.clone()));

@@ -5,26 +5,23 @@
 
 use crate::config::{self, Address, Config};
 use crate::error::{Error, Result};
+use crate::folder::{Log, sync};
 use crate::log::store::Store;
+use crate::trust;
 use crate::x509::{self, Certificate, pem};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
-use seaworthy_sign::{Algorithm, PrivateKey, PublicKey, Secret};
-use serde_json::{Value, json};
+use seaworthy_sign::{Algorithm, PrivateKey, Secret};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How long the authority's own certificates are valid: ten years. Rotation is a new authority beside it.
+/// How long the authority's own certificates are valid: ten years. What is below the root can be replaced ([`crate::rotate`]).
 const YEARS: i64 = 10;
-
-/// The origin of the certificate transparency log, below the host.
-pub(crate) fn ct_origin(address: &Address) -> String {
-    format!("{}/ct", address.host)
-}
 
 /// What a new authority is made from.
 #[derive(Debug)]
@@ -52,7 +49,7 @@ pub struct Files {
     pub configuration: PathBuf,
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -65,16 +62,10 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|e| Error::local(format!("cannot write {}: {e}", path.display())))
 }
 
-fn sync(dir: &Path) -> Result<()> {
-    File::open(dir)
-        .and_then(|d| d.sync_all())
-        .map_err(|e| Error::local(format!("cannot sync {}: {e}", dir.display())))
-}
-
 /// The log begins with the trusted root, signed by the log itself. That says once and for all what the
 /// authority started with, and it keeps number 0 and the empty proof from everybody else: cosign leaves
 /// both out of a bundle, as JSON of protobuf may, and sigstore-python then refuses the bundle.
-fn first_entry(dir: &Path, address: &Address, key: PrivateKey, trusted_root: &[u8]) -> Result<()> {
+pub(crate) fn first_entry(dir: &Path, address: &Address, key: PrivateKey, trusted_root: &[u8]) -> Result<()> {
     let signature = x509::sign(&key, trusted_root)?;
     let request = json!({ "hashedRekordRequestV002": {
         "digest": STANDARD.encode(Sha256::digest(trusted_root)),
@@ -130,6 +121,15 @@ pub fn init(options: &Init<'_>) -> Result<Files> {
     })
 }
 
+/// A new key `name` in the folder's `keys`.
+pub(crate) fn make_key(dir: &Path, name: &str, password: &Secret) -> Result<PrivateKey> {
+    let failed = |e: seaworthy_sign::Error| Error::local(format!("cannot make a key: {e}"));
+    let key = PrivateKey::generate(Algorithm::EcdsaP256).map_err(failed)?;
+    let text = key.to_encrypted_pem(password).map_err(failed)?;
+    write(&dir.join("keys").join(format!("{name}.key")), text.as_bytes())?;
+    Ok(key)
+}
+
 fn fill(dir: &Path, options: &Init<'_>, address: &Address) -> Result<()> {
     let local = |e: std::io::Error| Error::local(format!("cannot make {}: {e}", dir.display()));
     std::fs::create_dir_all(dir.join("keys")).map_err(local)?;
@@ -139,13 +139,7 @@ fn fill(dir: &Path, options: &Init<'_>, address: &Address) -> Result<()> {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(private, mode).map_err(local)?;
     }
-    let key = |name: &str| -> Result<PrivateKey> {
-        let failed = |e: seaworthy_sign::Error| Error::local(format!("cannot make a key: {e}"));
-        let key = PrivateKey::generate(Algorithm::EcdsaP256).map_err(failed)?;
-        let text = key.to_encrypted_pem(options.password).map_err(failed)?;
-        write(&dir.join("keys").join(format!("{name}.key")), text.as_bytes())?;
-        Ok(key)
-    };
+    let key = |name: &str| make_key(dir, name, options.password);
     let (root_key, issuer_key, tsa_key) = (key("root")?, key("issuer")?, key("timestamp")?);
     let (log_key, ct_key, _) = (key("log")?, key("ct")?, key("tokens")?);
 
@@ -161,75 +155,22 @@ fn fill(dir: &Path, options: &Init<'_>, address: &Address) -> Result<()> {
         let path = dir.join("certs").join(format!("{name}.pem"));
         write(&path, pem("CERTIFICATE", &certificate.der).as_bytes())?;
     }
-    Store::create(&dir.join("log"), &address.host, &log_key)?;
-    Store::create(&dir.join("ct"), &ct_origin(address), &ct_key)?;
+    for (log, key) in Log::BOTH.into_iter().zip([&log_key, &ct_key]) {
+        Store::create(&dir.join(log.name()), &log.origin(address), key)?;
+    }
 
-    let start = from.to_string();
-    let chain = |certificates: &[&Certificate]| -> Value {
-        let raw: Vec<_> =
-            certificates.iter().map(|c| json!({ "rawBytes": STANDARD.encode(&c.der) })).collect();
-        json!({ "certificates": raw })
-    };
-    let log = |url: String, key: &PublicKey| {
-        json!({
-            "baseUrl": url,
-            "hashAlgorithm": "SHA2_256",
-            "publicKey": {
-                "rawBytes": STANDARD.encode(key.as_spki_der()),
-                "keyDetails": "PKIX_ECDSA_P256_SHA_256",
-                "validFor": { "start": start },
-            },
-            "logId": { "keyId": STANDARD.encode(Sha256::digest(key.as_spki_der())) },
-        })
-    };
-    let authority = |what: &str, url: String, chain: Value| {
-        json!({
-            "subject": { "organization": organization, "commonName": format!("{organization} {what}") },
-            "uri": url,
-            "certChain": chain,
-            "validFor": { "start": start },
-        })
-    };
     let url = &address.url;
-    let trusted_root = json!({
-        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-        "tlogs": [log(url.clone(), log_key.public_key())],
-        "certificateAuthorities": [authority("root", url.clone(), chain(&[&issuer, &root]))],
-        "ctlogs": [log(format!("{url}/ct"), ct_key.public_key())],
-        "timestampAuthorities": [
-            authority("timestamps", format!("{url}/api/v1/timestamp"), chain(&[&tsa, &root])),
-        ],
-    });
-    let service = |url: String, version: u32| {
-        json!([{
-            "url": url,
-            "majorApiVersion": version,
-            "validFor": { "start": start },
-            "operator": organization,
-        }])
-    };
-    let signing_config = json!({
-        "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-        "caUrls": service(url.clone(), 1),
-        "oidcUrls": service(url.clone(), 1),
-        "rekorTlogUrls": service(url.clone(), 2),
-        "rekorTlogConfig": { "selector": "ANY" },
-        "tsaUrls": service(format!("{url}/api/v1/timestamp"), 1),
-        "tsaConfig": { "selector": "ANY" },
-    });
-    let both = json!({
-        "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
-        "trustedRoot": trusted_root,
-        "signingConfig": signing_config,
-    });
-    let trusted_root = format!("{trusted_root:#}\n");
-    for (name, text) in [
-        ("trusted_root.json", &trusted_root),
-        ("signing_config.json", &format!("{signing_config:#}\n")),
-        ("client_trust_config.json", &format!("{both:#}\n")),
-    ] {
+    let trusted_root = trust::root(
+        trust::log(url, log_key.public_key(), from),
+        trust::log(&format!("{url}/ct"), ct_key.public_key(), from),
+        trust::authority(organization, "root", url, [&issuer, &root], from),
+        trust::authority(organization, "timestamps", &format!("{url}/api/v1/timestamp"), [&tsa, &root], from),
+    );
+    let files = trust::files(&trusted_root, &trust::signing_config(address, organization, from));
+    for (name, text) in &files {
         write(&dir.join(name), text.as_bytes())?;
     }
+    let [(_, trusted_root), ..] = &files;
     first_entry(dir, address, log_key, trusted_root.as_bytes())?;
     write(&dir.join(config::FILE), Config::template(address).as_bytes())?;
     sync(dir)

@@ -10,26 +10,34 @@
 //! hold, entries without a good signature, anything beyond the numbers in [`limits`], to start twice on one
 //! folder, and to start on a log that contradicts its checkpoint.
 //!
-//! The root's key is used by [`init()`] alone; `serve` does not read it, so that it can be kept elsewhere.
+//! The root's key is used by [`init()`] and [`rotate()`] alone; `serve` does not read it, so that it can be kept
+//! elsewhere.
 
 mod asn1;
+mod backup;
 mod config;
 mod error;
+mod folder;
 mod fulcio;
 mod identity;
 mod init;
 pub mod limits;
 pub mod log;
 mod metrics;
+mod pipelines;
 mod rekor;
+mod rotate;
 mod routes;
 mod server;
 mod tls;
+mod trust;
 mod tsa;
 mod verify;
 mod x509;
 
+pub use backup::{Copied, backup, restore};
 pub use error::{Error, ErrorKind, Result};
 pub use init::{Files, Init, init};
+pub use rotate::{Part, rotate};
 pub use server::{Authority, token};
 pub use tls::tls;

@@ -19,6 +19,9 @@ pub const ENTRY_BYTES: usize = 65_535;
 /// that begins so), so that a full one needs 2 GiB; a new log (a new key) follows.
 pub const LOG_ENTRIES: usize = 20_000_000;
 
+/// Logs that were closed, of each kind; all are read at the start and stay in memory.
+pub const SHARDS: usize = 32;
+
 /// Entries that one write to disk acknowledges together.
 pub const BATCH_ENTRIES: usize = 512;
 

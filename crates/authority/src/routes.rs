@@ -2,6 +2,8 @@
 //!
 //! A path that is not listed is 404, a known one with another method 405, and nothing else is looked at.
 
+use crate::folder::Log;
+
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -22,11 +24,12 @@ pub(crate) enum Route {
     Metrics,
 }
 
-/// One of the two logs.
+/// One of the two logs, as it is now or as it was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    Signatures,
-    Certificates,
+pub(crate) struct Which {
+    pub(crate) kind: Log,
+    /// The number of a log that was closed; `None` for the one that is written.
+    pub(crate) closed: Option<u32>,
 }
 
 /// A tile of a log (C2SP tlog-tiles).
@@ -47,8 +50,6 @@ impl Route {
             "/api/v2/trustBundle" => Self::TrustBundle,
             "/api/v2/configuration" => Self::Configuration,
             "/api/v2/log/entries" => Self::Entry,
-            "/api/v2/checkpoint" => Self::Checkpoint(Which::Signatures),
-            "/ct/checkpoint" => Self::Checkpoint(Which::Certificates),
             "/api/v1/timestamp" => Self::Timestamp,
             "/api/v1/timestamp/certchain" => Self::TimestampChain,
             "/.well-known/openid-configuration" => Self::Discovery,
@@ -59,11 +60,11 @@ impl Route {
             "/readyz" => Self::Ready,
             "/metrics" => Self::Metrics,
             _ => {
-                let (which, rest) = match path.strip_prefix("/api/v2/tile/") {
-                    Some(rest) => (Which::Signatures, rest),
-                    None => (Which::Certificates, path.strip_prefix("/ct/tile/")?),
-                };
-                Self::Tile(which, tile(rest)?)
+                let (which, rest) = log_of(path)?;
+                match rest {
+                    "checkpoint" => Self::Checkpoint(which),
+                    _ => Self::Tile(which, tile(rest.strip_prefix("tile/")?)?),
+                }
             }
         })
     }
@@ -96,6 +97,27 @@ impl Route {
 
 fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|b| b.is_ascii_digit()).then_some(text)
+}
+
+/// Which log a path is below: `/api/v2/` and `/ct/`, those that are written; `/log/N/api/v2/` and `/ct/N/`, those that
+/// were closed.
+fn log_of(path: &str) -> Option<(Which, &str)> {
+    let numbered = |rest: &'_ str| -> Option<u32> {
+        let number: u32 = digits(rest)?.parse().ok()?;
+        (number > 0 && number.to_string() == rest).then_some(number)
+    };
+    let of = |kind, closed| Which { kind, closed };
+    if let Some(rest) = path.strip_prefix("/api/v2/") {
+        return Some((of(Log::Signatures, None), rest));
+    }
+    if let Some((number, rest)) = path.strip_prefix("/log/").and_then(|rest| rest.split_once("/api/v2/")) {
+        return Some((of(Log::Signatures, Some(numbered(number)?)), rest));
+    }
+    let rest = path.strip_prefix("/ct/")?;
+    match rest.split_once('/').and_then(|(number, rest)| Some((numbered(number)?, rest))) {
+        Some((number, rest)) => Some((of(Log::Certificates, Some(number)), rest)),
+        None => Some((of(Log::Certificates, None), rest)),
+    }
 }
 
 /// `<level|entries>/<index>[.p/<width>]`, the index in groups of three digits, all but the last with an x.
@@ -135,6 +157,36 @@ fn tile(text: &str) -> Option<Tile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logs_that_were_closed_have_a_number() {
+        let found = |path: &str| match Route::of(path) {
+            Some(Route::Checkpoint(which)) => Some((which.kind, which.closed)),
+            Some(Route::Tile(which, tile)) => {
+                assert_eq!((tile.level, tile.index, tile.width), (Some(0), 0, 5));
+                Some((which.kind, which.closed))
+            }
+            _ => None,
+        };
+        for (path, kind, closed) in [
+            ("/api/v2/", Log::Signatures, None),
+            ("/log/1/api/v2/", Log::Signatures, Some(1)),
+            ("/ct/", Log::Certificates, None),
+            ("/ct/12/", Log::Certificates, Some(12)),
+        ] {
+            assert_eq!(found(&format!("{path}checkpoint")), Some((kind, closed)), "{path}");
+            assert_eq!(found(&format!("{path}tile/0/000.p/5")), Some((kind, closed)), "{path}");
+        }
+        for bad in [
+            "/log/checkpoint",
+            "/log/0/api/v2/checkpoint",
+            "/log/01/api/v2/checkpoint",
+            "/ct/0/checkpoint",
+            "/ct/x/checkpoint",
+        ] {
+            assert_eq!(Route::of(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn tiles_have_one_name() {

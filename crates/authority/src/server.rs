@@ -6,9 +6,9 @@
 
 use crate::config::{AUDIENCE, Config, Switch};
 use crate::error::{Error, Refused, Result};
+use crate::folder;
 use crate::fulcio::Fulcio;
 use crate::identity::{Identities, jwks, mint};
-use crate::init::ct_origin;
 use crate::limits::{BODY_BYTES, BODY_TIME, CONNECTIONS, HEAD_BYTES, HEAD_TIME};
 use crate::log::checkpoint::log_id;
 use crate::log::store::Store;
@@ -16,6 +16,7 @@ use crate::log::tree::Hash;
 use crate::log::{Log, store::View};
 use crate::metrics::Metrics;
 use crate::rekor;
+use crate::rotate;
 use crate::routes::{Route, Tile, Which};
 use crate::tsa::Tsa;
 use crate::x509::{Certificate, from_pem, pem};
@@ -28,6 +29,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use jiff::Timestamp;
 use seaworthy_sign::{PrivateKey, PublicKey, Secret};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::Future;
 use std::path::Path;
@@ -39,14 +41,13 @@ use tokio::sync::Semaphore;
 /// How long open connections may take to end when the process is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long to wait for the process before this one to finish its last write.
-const LOCK_TIME: Duration = Duration::from_secs(2);
-
 /// An authority that is open: it holds the folder's lock until it is dropped.
 pub struct Authority {
     fulcio: Fulcio,
     log: Log,
     log_id: Hash,
+    /// Logs that take nothing more, by kind and number.
+    closed: BTreeMap<(folder::Log, u32), View>,
     tsa: Tsa,
     tokens: Option<PublicKey>,
     url: String,
@@ -85,7 +86,7 @@ impl Rate {
     }
 }
 
-fn private_key(dir: &Path, name: &str, password: &Secret) -> Result<PrivateKey> {
+pub(crate) fn private_key(dir: &Path, name: &str, password: &Secret) -> Result<PrivateKey> {
     let path = dir.join("keys").join(format!("{name}.key"));
     let bytes =
         std::fs::read(&path).map_err(|e| Error::local(format!("cannot read {}: {e}", path.display())))?;
@@ -93,7 +94,7 @@ fn private_key(dir: &Path, name: &str, password: &Secret) -> Result<PrivateKey> 
         .map_err(|e| Error::local(format!("cannot use {}: {e}", path.display())))
 }
 
-fn certificate(dir: &Path, name: &str, key: Option<&PrivateKey>) -> Result<Certificate> {
+pub(crate) fn certificate(dir: &Path, name: &str, key: Option<&PrivateKey>) -> Result<Certificate> {
     let path = dir.join("certs").join(format!("{name}.pem"));
     let shown = path.display();
     let text =
@@ -135,26 +136,28 @@ impl Authority {
     /// [`crate::ErrorKind::Broken`] where its files contradict each other.
     pub fn open(dir: &Path, password: &Secret) -> Result<Self> {
         let (config, address) = Config::load(dir)?;
-        let path = dir.join("lock");
-        let lock =
-            File::create(&path).map_err(|e| Error::local(format!("cannot open {}: {e}", path.display())))?;
-        let asked = Instant::now();
-        while let Err(e) = lock.try_lock() {
-            if asked.elapsed() > LOCK_TIME {
-                return Err(Error::local(format!("another process serves {}: {e}", dir.display()))
-                    .hint("two writers would fork the logs; stop the other one first"));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let lock = Arc::new(lock);
+        let lock = folder::lock(dir)?;
+        rotate::finish(dir)?;
         let (log_key, ct_key) = (private_key(dir, "log", password)?, private_key(dir, "ct", password)?);
         let log_id = log_id(log_key.public_key());
         let log_key = Arc::new(log_key);
         let ct_key = Arc::new(ct_key);
-        let log =
-            Log::start(Store::open(&dir.join("log"), &address.host, log_key)?, "signatures", lock.clone())?;
-        let ct = Store::open(&dir.join("ct"), &ct_origin(&address), ct_key.clone())?;
-        let ct = Log::start(ct, "certificates", lock.clone())?;
+        let mut closed = BTreeMap::new();
+        let mut start = |kind: folder::Log, key: Arc<PrivateKey>, name: &str| -> Result<Log> {
+            let earlier = folder::closed(dir, kind)?;
+            for log in &earlier {
+                closed.insert((kind, log.number), log.view(kind, &address)?);
+            }
+            let mut store = Store::open(&dir.join(kind.name()), &kind.origin(&address), key)?;
+            if let Some(elsewhere) = &config.last_seen {
+                let earlier: Vec<_> = earlier.into_iter().map(|log| log.key).collect();
+                let path = dir.join(elsewhere).join(format!("{}.checkpoint", kind.name()));
+                store = store.remember_in(path, &earlier)?;
+            }
+            Log::start(store, name, lock.clone())
+        };
+        let log = start(folder::Log::Signatures, log_key, "signatures")?;
+        let ct = start(folder::Log::Certificates, ct_key.clone(), "certificates")?;
 
         let tokens = private_key(dir, "tokens", password)?.public_key().clone();
         let (issuer_key, tsa_key) =
@@ -182,6 +185,7 @@ impl Authority {
             },
             log,
             log_id,
+            closed,
             tokens: (config.built_in_issuer == Switch::Enabled).then_some(tokens),
             url: address.url,
             trusted_root: read("trusted_root.json")?,
@@ -326,7 +330,7 @@ impl Authority {
                     [&self.tsa.certificate, &self.tsa.root].map(|c| pem("CERTIFICATE", &c.der)).concat();
                 respond(200, "application/pem-certificate-chain", chain.into())
             }
-            Route::Checkpoint(which) => text(200, &self.view(which).checkpoint().text),
+            Route::Checkpoint(which) => text(200, &self.view(which)?.checkpoint().text),
             Route::Tile(which, tile) => self.tile(which, tile).await?,
             Route::Discovery if self.tokens.is_some() => json(
                 200,
@@ -360,15 +364,16 @@ impl Authority {
         })
     }
 
-    fn view(&self, which: Which) -> &View {
-        match which {
-            Which::Signatures => self.log.view(),
-            Which::Certificates => self.fulcio.log.view(),
+    fn view(&self, which: Which) -> Result<&View, Refused> {
+        match (which.closed, which.kind) {
+            (None, folder::Log::Signatures) => Ok(self.log.view()),
+            (None, folder::Log::Certificates) => Ok(self.fulcio.log.view()),
+            (Some(number), kind) => self.closed.get(&(kind, number)).ok_or_else(Refused::not_found),
         }
     }
 
     async fn tile(&self, which: Which, tile: Tile) -> Result<Response<Full<Bytes>>, Refused> {
-        let view = self.view(which).clone();
+        let view = self.view(which)?.clone();
         let bytes = match tile.level {
             Some(level) => view.tile(level, tile.index, tile.width),
             None => tokio::task::spawn_blocking(move || view.entries(tile.index, tile.width))

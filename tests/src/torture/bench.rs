@@ -232,11 +232,15 @@ impl Run {
         ended(command, Life::Whole)
     }
 
-    /// How many files the journal still has.
+    /// How many pieces the journal still has. A file that a kill left without its name is none: it was not whole.
     pub(super) fn kept(&self) -> usize {
         fn files(dir: &Path) -> usize {
             let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-            entries.map(|e| e.unwrap().path()).map(|p| if p.is_dir() { files(&p) } else { 1 }).sum()
+            let count = |p: std::path::PathBuf| match p.is_dir() {
+                true => files(&p),
+                false => usize::from(p.extension().is_some_and(|e| e == "json")),
+            };
+            entries.map(|e| count(e.unwrap().path())).sum()
         }
         files(&self.state())
     }

@@ -1,9 +1,10 @@
 //! The guides, word for word: every `sh` block of a page runs, in order, in one shell.
 //!
 //! A block with `exit=N` behind `sh` must end with that code; all others with 0. `$REGISTRY` is a registry on
-//! loopback.
+//! loopback, `$AUTHORITY` a free port of it.
 
 use super::world::{World, root};
+use seaworthy_tests::door::Frame;
 use seaworthy_tests::registry::Lab;
 
 fn script(page: &str) -> String {
@@ -35,6 +36,8 @@ fn follow(page: &str) {
     world.drawer();
     let lab = Lab::start();
     world.env("REGISTRY", &lab.host());
+    // A port that is free now: the page starts the server that takes it.
+    world.env("AUTHORITY", &Frame::new().address().to_string());
     world.shell(&script(page)).expect(0);
 }
 
@@ -64,11 +67,18 @@ fn kms() {
 }
 
 #[test]
+fn private_sigstore() {
+    follow("private-sigstore.md");
+}
+
+#[test]
 fn every_page_is_followed() {
     let mut pages: Vec<String> = std::fs::read_dir(root().join("docs/guide"))
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     pages.sort();
-    assert_eq!(pages, ["air-gap.md", "deployment.md", "kms.md", "pipeline.md", "sboms.md"]);
+    let followed =
+        ["air-gap.md", "deployment.md", "kms.md", "pipeline.md", "private-sigstore.md", "sboms.md"];
+    assert_eq!(pages, followed);
 }

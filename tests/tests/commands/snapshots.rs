@@ -253,6 +253,13 @@ fn authority() {
     assert_eq!(token.stdout.trim_end().split('.').count(), 3, "{}", token.transcript());
     token.stdout = "[token]".to_owned();
     snapshot!("authority-token", token);
+    snapshot!("authority-backup", world.run("authority backup --dir authority --to saved"));
+    snapshot!("authority-backup-again", world.run("authority backup --dir authority --to saved"));
+    snapshot!("authority-serve-backup", world.run("authority serve --dir saved"));
+    snapshot!("authority-restore", world.run("authority restore --from saved --dir restored --output json"));
+    snapshot!("authority-rotate", world.run("authority rotate --dir authority log tokens issuer log"));
+    std::fs::remove_file(world.path("authority/keys/root.key")).unwrap();
+    snapshot!("authority-rotate-without-root", world.run("authority rotate --dir authority issuer"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A log on disk, and why it neither loses an acknowledged entry nor forks.
 //!
-//! A log is a folder with two files. `entries` is append-only: a magic line, then for each entry its length
+//! A log is a folder with two files that matter (`key.pub` beside them is for whoever reads it later). `entries` is append-only: a magic line, then for each entry its length
 //! (32 bits), its leaf hash and its bytes; the order of the file is the order of the log, and as entry and
 //! hash are one record, there are no two files that can disagree. `checkpoint` is the newest tree head that
 //! was ever signed.
@@ -24,8 +24,10 @@
 //! appending after them is as good as appending them again.
 //!
 //! No fork: tree heads are signed by the holder of the folder's lock alone, over a tree that contains the
-//! stored one as its first leaves, and sizes only grow (A). A backup that is put back is the one way to fork
-//! a log, which no single machine can detect; docs/concepts/authority.md says how to back up and restore.
+//! stored one as its first leaves, and sizes only grow (A). An old copy of the folder that is put back is the one way
+//! to fork a log. What can be done about it: the newest tree head is also kept in another place
+//! ([`Store::remember_in`]), a backup is no folder that can be served, and what is restored goes on in a new log
+//! (the `rotate` and `backup` modules of this package).
 //!
 //! After a failed write or sync the state of the disk is unknown. The store then takes nothing more until it
 //! was opened anew; what was acknowledged stays readable.
@@ -33,8 +35,9 @@
 use super::checkpoint::Checkpoint;
 use super::tree::{Hash, Tree, leaf_hash};
 use crate::error::{Error, Result};
+use crate::folder::LOG_KEY;
 use crate::limits::{ENTRY_BYTES, LOG_ENTRIES};
-use seaworthy_sign::PrivateKey;
+use seaworthy_sign::{PrivateKey, PublicKey};
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -69,6 +72,8 @@ pub struct Store {
     origin: String,
     key: Arc<PrivateKey>,
     view: View,
+    /// Where the newest tree head is kept a second time.
+    elsewhere: Option<PathBuf>,
     failed: bool,
 }
 
@@ -97,6 +102,7 @@ impl Store {
     pub fn create(dir: &Path, origin: &str, key: &PrivateKey) -> Result<()> {
         std::fs::create_dir(dir).map_err(|e| io("make", dir, &e))?;
         replace(dir, "entries", MAGIC)?;
+        replace(dir, LOG_KEY, key.public_key().to_pem().as_bytes())?;
         let root = Tree::default().root(0).unwrap_or_default();
         replace(dir, "checkpoint", Checkpoint::sign(origin, 0, root, key)?.text.as_bytes())
     }
@@ -106,34 +112,10 @@ impl Store {
     /// # Errors
     /// [`crate::ErrorKind::Broken`] where entries and checkpoint contradict each other (see the module).
     pub fn open(dir: &Path, origin: &str, key: Arc<PrivateKey>) -> Result<Self> {
-        let path = dir.join("checkpoint");
-        let text = std::fs::read_to_string(&path).map_err(|e| {
-            Error::broken(format!("cannot read {}: {e}", path.display()))
-                .hint("a log without its checkpoint could fork; take both files from the newest backup")
-        })?;
-        let stored = Checkpoint::read(&text, origin, key.public_key())?;
-
         let path = dir.join("entries");
         let mut file =
             OpenOptions::new().read(true).write(true).open(&path).map_err(|e| io("open", &path, &e))?;
-        let length = file.metadata().map_err(|e| io("read", &path, &e))?.len();
-        let (tree, offsets, end) = scan(&file, length).map_err(|e| io("read", &path, &e))?;
-        if tree.size() < stored.size {
-            return Err(Error::broken(format!(
-                "{} holds {} whole entries, and a checkpoint over {} was signed",
-                path.display(),
-                tree.size(),
-                stored.size
-            ))
-            .hint("the disk lost acknowledged entries: restore the newest backup, and never an older one"));
-        }
-        if tree.root(stored.size) != Some(stored.root) {
-            return Err(Error::broken(format!(
-                "the entries in {} are not those of the stored checkpoint",
-                path.display()
-            ))
-            .hint("files of two different moments or logs were mixed; take both from one backup"));
-        }
+        let Loaded { tree, offsets, stored, end, length } = load(dir, origin, key.public_key(), &file)?;
         if end < length {
             file.set_len(end).map_err(|e| io("cut", &path, &e))?;
         }
@@ -144,12 +126,77 @@ impl Store {
         let grown = tree.size() > stored.size;
         let shown = Shown { tree, offsets, checkpoint: Arc::new(stored) };
         let view = View { shown: Arc::new(RwLock::new(shown)), path };
-        let mut store =
-            Self { dir: dir.to_owned(), file, end, origin: origin.to_owned(), key, view, failed: false };
+        let mut store = Self {
+            dir: dir.to_owned(),
+            file,
+            end,
+            origin: origin.to_owned(),
+            key,
+            view,
+            elsewhere: None,
+            failed: false,
+        };
         if grown {
             store.publish()?;
         }
         Ok(store)
+    }
+
+    /// Keeps each tree head that is signed in the file `path` too, on another disk, and refuses to go on where that
+    /// file knows more than this log: then an old copy of the folder was put back. `earlier` are the keys of logs
+    /// that were closed before this one began.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Broken`] where the file contradicts this log, or is of none of these keys.
+    pub fn remember_in(mut self, path: PathBuf, earlier: &[PublicKey]) -> Result<Self> {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => self.check_seen(&text, &path, earlier)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(io("read", &path, &e)),
+        }
+        let now = self.view.checkpoint();
+        self.elsewhere = Some(path);
+        self.remember(&now)?;
+        Ok(self)
+    }
+
+    fn check_seen(&self, text: &str, path: &Path, earlier: &[PublicKey]) -> Result<()> {
+        let ours = Checkpoint::read(text, &self.origin, self.key.public_key());
+        let Ok(seen) = ours else {
+            // The log was closed since: what it had is fixed, and its successor began with nothing.
+            let closed = earlier.iter().any(|key| Checkpoint::read(text, &self.origin, key).is_ok());
+            return match closed {
+                true => Ok(()),
+                false => Err(Error::broken(format!(
+                    "{} is of another log than {}",
+                    path.display(),
+                    self.dir.display()
+                ))),
+            };
+        };
+        let root = self.view.read(|shown| shown.tree.root(seen.size));
+        if root == Some(seen.root) {
+            return Ok(());
+        }
+        Err(Error::broken(format!(
+            "{} knows of {} entries, and {} has others or fewer ({})",
+            path.display(),
+            seen.size,
+            self.dir.display(),
+            self.view.checkpoint().size
+        ))
+        .hint(
+            "an old copy was put back, and serving it would fork the log: use `seaworthy authority restore`",
+        ))
+    }
+
+    /// Without sync: a machine that lost its power forgets at most that it knew, and claims nothing wrong.
+    fn remember(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let Some(path) = &self.elsewhere else { return Ok(()) };
+        let new = path.with_extension("new");
+        std::fs::write(&new, &checkpoint.text)
+            .and_then(|()| std::fs::rename(&new, path))
+            .map_err(|e| io("write", path, &e))
     }
 
     /// What readers may use while this store writes.
@@ -214,9 +261,49 @@ impl Store {
         let root = root.ok_or_else(|| Error::local("a tree without a root"))?;
         let checkpoint = Arc::new(Checkpoint::sign(&self.origin, size, root, &self.key)?);
         replace(&self.dir, "checkpoint", checkpoint.text.as_bytes())?;
+        self.remember(&checkpoint)?;
         self.view.change(|shown| shown.checkpoint = checkpoint.clone());
         Ok(checkpoint)
     }
+}
+
+/// A log as it is on disk, checked.
+struct Loaded {
+    tree: Tree,
+    offsets: Vec<u64>,
+    stored: Checkpoint,
+    end: u64,
+    length: u64,
+}
+
+/// Reads a log and holds its entries against its checkpoint.
+fn load(dir: &Path, origin: &str, key: &PublicKey, file: &File) -> Result<Loaded> {
+    let path = dir.join("checkpoint");
+    let text = std::fs::read_to_string(&path).map_err(|e| {
+        Error::broken(format!("cannot read {}: {e}", path.display()))
+            .hint("a log without its checkpoint could fork; take both files from the newest backup")
+    })?;
+    let stored = Checkpoint::read(&text, origin, key)?;
+    let path = dir.join("entries");
+    let length = file.metadata().map_err(|e| io("read", &path, &e))?.len();
+    let (tree, offsets, end) = scan(file, length).map_err(|e| io("read", &path, &e))?;
+    if tree.size() < stored.size {
+        return Err(Error::broken(format!(
+            "{} holds {} whole entries, and a checkpoint over {} was signed",
+            path.display(),
+            tree.size(),
+            stored.size
+        ))
+        .hint("the disk lost acknowledged entries: restore the newest backup, and never an older one"));
+    }
+    if tree.root(stored.size) != Some(stored.root) {
+        return Err(Error::broken(format!(
+            "the entries in {} are not those of the stored checkpoint",
+            path.display()
+        ))
+        .hint("files of two different moments or logs were mixed; take both from one backup"));
+    }
+    Ok(Loaded { tree, offsets, stored, end, length })
 }
 
 /// Reads records until the end or the first one that is not whole; gives the tree, the records' places, and
@@ -264,6 +351,18 @@ fn scan(file: &File, length: u64) -> std::io::Result<(Tree, Vec<u64>, u64)> {
 }
 
 impl View {
+    /// A log that nobody writes: closed, or a copy. What is above its checkpoint is not shown.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(dir: &Path, origin: &str, key: &PublicKey) -> Result<Self> {
+        let path = dir.join("entries");
+        let file = File::open(&path).map_err(|e| io("open", &path, &e))?;
+        let Loaded { tree, offsets, stored, .. } = load(dir, origin, key, &file)?;
+        let shown = Shown { tree, offsets, checkpoint: Arc::new(stored) };
+        Ok(Self { shown: Arc::new(RwLock::new(shown)), path })
+    }
+
     // A panic while a lock is held cannot leave half a change behind that the checkpoint covers, so a
     // poisoned lock is still good to read.
     fn read<T>(&self, f: impl FnOnce(&Shown) -> T) -> T {

@@ -12,7 +12,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+mod rotation;
 mod running;
+mod tls;
+mod workloads;
 
 use running::{Running, WHO, der, hashed, jwt, now, stamp_request};
 
