@@ -7,8 +7,10 @@
 // This package is a test bench: a panic is how it reports that the bench itself is broken.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod authority;
 pub mod door;
 pub mod drawer;
 pub mod image;
+pub mod merkle;
 pub mod registry;
 pub mod torture;

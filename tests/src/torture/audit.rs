@@ -1,6 +1,6 @@
-//! What is in a registry and in a log, found out without any code of the program.
+//! What is in a registry, found out from its own memory without any code of the program.
 //!
-//! The registry is read from its own memory, the log from its tiles (C2SP tlog-tiles). What is expected comes from
+//! What is expected comes from
 //! the image: a signature for the index and for each platform, and an SBOM for each platform.
 
 use crate::registry::Lab;
@@ -9,8 +9,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 
 const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
 const SBOM: &str = "https://spdx.dev/Document";
@@ -106,39 +104,4 @@ fn statement(lab: &Lab, name: &str, digest: &str, subject: &str) -> Option<Strin
     let about = statement["subject"][0]["digest"]["sha256"].as_str()?;
     (format!("sha256:{about}") == subject).then_some(())?;
     Some(statement["predicateType"].as_str()?.to_owned())
-}
-
-/// All entries of the log at `address`.
-///
-/// # Panics
-/// Where it does not answer as tlog-tiles says.
-#[must_use]
-pub fn log(address: SocketAddr) -> Vec<Vec<u8>> {
-    let checkpoint = String::from_utf8(get(address, "/api/v2/checkpoint")).unwrap();
-    let size: usize = checkpoint.lines().nth(1).unwrap().parse().unwrap();
-    let mut entries = Vec::new();
-    for tile in 0..size.div_ceil(256) {
-        assert!(tile < 1_000, "a name of three digits");
-        let width = (size - tile * 256).min(256);
-        let partial = if width < 256 { format!(".p/{width}") } else { String::new() };
-        let bundle = get(address, &format!("/api/v2/tile/entries/{tile:03}{partial}"));
-        let mut rest = bundle.as_slice();
-        while let [a, b, after @ ..] = rest {
-            let (entry, after) = after.split_at(usize::from(u16::from_be_bytes([*a, *b])));
-            entries.push(entry.to_vec());
-            rest = after;
-        }
-    }
-    assert_eq!(entries.len(), size);
-    entries
-}
-
-fn get(address: SocketAddr, path: &str) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{path}: {}", String::from_utf8_lossy(&answer[..end]));
-    answer.split_off(end)
 }

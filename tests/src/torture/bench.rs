@@ -1,12 +1,13 @@
 //! The authority, the registries, the doors in front of them, and one run of the program between them.
 
 use super::{Dice, Plan};
+use crate::authority::{Process, Served, command};
 use crate::door::{Door, Fate, Frame, Heard, Trouble};
 use crate::registry::{Lab, ReferrersApi};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,55 +21,21 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The exit code of a process that was killed, as reported here.
 pub(super) const KILLED: i32 = -9;
 
-/// A process that ends with this value.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 pub(super) struct Bench {
     plan: Plan,
     dir: tempfile::TempDir,
-    authority: SocketAddr,
-    _serving: Process,
+    authority: Served,
     /// With and without the Referrers API.
     labs: [Lab; 2],
     answers: AtomicUsize,
     replaced: AtomicUsize,
 }
 
-/// The program with nothing of the machine's own configuration.
-fn command(program: &Path, dir: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.env_clear().env("HOME", dir).env("COSIGN_PASSWORD", "").stdin(Stdio::null()).current_dir(dir);
-    command
-}
-
 impl Bench {
     pub(super) fn new(plan: &Plan) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let run = |words: &[&str]| {
-            let output = command(&plan.program, dir.path()).args(words).output().unwrap();
-            assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-            output.stdout
-        };
-        run(&["authority", "init", "--dir", "authority", "--url", URL]);
-        let token = run(&["authority", "token", "--dir", "authority", "--subject", WHO, "--seconds", "7200"]);
-        std::fs::write(dir.path().join("token"), token).unwrap();
-        let mut serving = command(&plan.program, dir.path())
-            .args(["authority", "serve", "--dir", "authority", "--listen", "127.0.0.1:0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(serving.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let authority = lines
-            .find_map(|line| line.split_once(" answers on ")?.1.trim().parse().ok())
-            .expect("the authority says where it answers");
-        std::thread::spawn(move || lines.for_each(drop));
+        let authority = Served::start(&plan.program, dir.path(), URL);
+        std::fs::write(dir.path().join("token"), authority.token(WHO)).unwrap();
         let policy = format!(
             "apiVersion: seaworthy.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: torture}}\nspec:\n  \
              images: [\"**\"]\n  authorities:\n    - name: ci\n      keyless: {{issuer: \"{URL}\", identity: \
@@ -81,7 +48,6 @@ impl Bench {
             plan: plan.clone(),
             dir,
             authority,
-            _serving: Process(serving),
             labs: [lab(ReferrersApi::Paged(100)), lab(ReferrersApi::Absent)],
             answers: AtomicUsize::new(0),
             replaced: AtomicUsize::new(0),
@@ -89,7 +55,7 @@ impl Bench {
     }
 
     pub(super) fn authority(&self) -> SocketAddr {
-        self.authority
+        self.authority.address()
     }
 
     /// Requests, and answers that were replaced.
@@ -160,7 +126,7 @@ impl Run {
             bench: Arc::clone(bench),
             number,
             name: format!("team/run-{number}"),
-            authority: door(0, bench.authority),
+            authority: door(0, bench.authority()),
             registry: door(1, bench.labs[number % 2].host().parse().unwrap()),
             weather,
             dice,

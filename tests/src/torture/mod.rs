@@ -76,7 +76,7 @@ pub fn run(plan: &Plan) -> Report {
     });
     let mut report = report.into_inner().unwrap();
     (report.answers, report.replaced) = bench.counts();
-    report.entries(&audit::log(bench.authority()));
+    report.entries(&crate::authority::entries(bench.authority()));
     report
 }
 

@@ -13,6 +13,7 @@ mod guide;
 mod interop;
 mod keyless;
 mod kms;
+mod load;
 mod outcomes;
 mod services;
 mod snapshots;
