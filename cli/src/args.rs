@@ -3,6 +3,7 @@
 //! inventories.
 
 use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
+use crate::pki_args::PrivateCas;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use url::Url;
@@ -228,7 +229,9 @@ pub(crate) struct Attest {
 Examples:
   seaworthy verify --policy policy.yaml registry.example/app:1.0
   seaworthy verify --key release.pub --type spdx registry.example/app:1.0
-  seaworthy verify --offline --key release.pub oci:build")]
+  seaworthy verify --offline --key release.pub oci:build
+  seaworthy verify --ca-roots root.pem --ca-intermediates ca.pem --crl root.crl --crl ca.crl \\
+    --certificate-identity release@example.org registry.example/app:1.0")]
 pub(crate) struct Verify {
     /// The image
     pub(crate) image: String,
@@ -245,13 +248,14 @@ pub(crate) struct Verify {
     #[arg(
         long,
         value_name = "IDENTITY",
-        requires = "certificate_oidc_issuer",
         conflicts_with_all = ["policy", "key"]
     )]
     pub(crate) certificate_identity: Option<String>,
-    /// Issuer that must have vouched for the identity
+    /// Issuer that must have vouched for the identity; not needed with --ca-roots or --certificate-chain
     #[arg(long, value_name = "URL", requires = "certificate_identity")]
     pub(crate) certificate_oidc_issuer: Option<String>,
+    #[command(flatten)]
+    pub(crate) cas: PrivateCas,
     /// Trusted root of the certificates and logs: a file (trusted_root.json), or public-good, staging or
     /// github, which come with this program. For identities, public-good without it
     #[arg(long, value_name = "FILE|NAME")]

@@ -2,6 +2,7 @@
 //! them.
 
 use crate::args::Password;
+use crate::pki_args::PrivateCas;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -63,7 +64,9 @@ Examples:
   seaworthy verify-blob --bundle app.sigstore.json --key release.pub app.tar.gz
   seaworthy verify-blob --bundle app.sigstore.json --certificate-identity ci@example.com \\
     --certificate-oidc-issuer https://accounts.example.com app.tar.gz
-  seaworthy verify-blob --bundle app.sigstore.json --key release.pub --trusted-root root.json sha256:…")]
+  seaworthy verify-blob --bundle app.sigstore.json --key release.pub --trusted-root root.json sha256:…
+  seaworthy verify-blob --bundle app.sigstore.json --certificate-chain chain.pem --crl ca.crl \\
+    --certificate-identity release@example.org app.tar.gz")]
 pub(crate) struct VerifyBlob {
     /// The file, or its digest as sha256:HEX
     pub(crate) artifact: String,
@@ -74,11 +77,13 @@ pub(crate) struct VerifyBlob {
     #[arg(long, value_name = "KEY", conflicts_with = "certificate_identity")]
     pub(crate) key: Option<PathBuf>,
     /// Identity that must have signed, exactly as in the certificate
-    #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer")]
+    #[arg(long, value_name = "IDENTITY")]
     pub(crate) certificate_identity: Option<String>,
-    /// Issuer that must have vouched for the identity
+    /// Issuer that must have vouched for the identity; not needed with --ca-roots or --certificate-chain
     #[arg(long, value_name = "URL", requires = "certificate_identity")]
     pub(crate) certificate_oidc_issuer: Option<String>,
+    #[command(flatten)]
+    pub(crate) cas: PrivateCas,
     /// Trusted root: a file (trusted_root.json), or public-good, staging or github, which come with this
     /// program. For identities, public-good without it; for a key, it means that a log must hold the signature
     #[arg(long, value_name = "FILE|NAME")]

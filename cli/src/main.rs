@@ -11,6 +11,7 @@ mod context;
 mod exit;
 mod journal;
 mod keys;
+mod pki_args;
 mod printer;
 mod transfer;
 

@@ -4,6 +4,7 @@
 //! their public key or identity, never signatures.
 
 use crate::key::{PUBLIC_KEY_BYTES, PublicKey};
+use crate::pki::{CertificateName, Certified};
 use crate::trust::Trust;
 use crate::verdict::Signer;
 use jiff::Timestamp;
@@ -48,6 +49,7 @@ pub struct Authority {
 pub(crate) enum Who {
     Keys(Vec<TrustedKey>),
     Keyless(Identity),
+    Certified(Certified),
 }
 
 impl Authority {
@@ -79,6 +81,12 @@ impl Authority {
         Self { name: name.into(), who: Who::Keyless(identity), trust: Some(trust) }
     }
 
+    /// Whoever a private PKI certifies. With `trust`, a log or timestamp authority of that root must prove when
+    /// something was signed; without, certificates count as long as they are valid.
+    pub fn certified(name: impl Into<String>, certified: Certified, trust: Option<Trust>) -> Self {
+        Self { name: name.into(), who: Who::Certified(certified), trust }
+    }
+
     /// Its name in the policy.
     pub fn name(&self) -> &str {
         &self.name
@@ -89,6 +97,7 @@ impl Authority {
         match &self.who {
             Who::Keys(keys) => keys.iter().map(|k| k.key.id()).collect(),
             Who::Keyless(identity) => vec![identity.id()],
+            Who::Certified(certified) => certified.names.iter().map(CertificateName::id).collect(),
         }
     }
 

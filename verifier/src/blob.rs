@@ -10,15 +10,18 @@
 //! SHA-256), that is an error and no "no".
 
 use crate::authority::{Authority, Identity, TrustedKey, Who};
+use crate::certified::{self, Case};
 use crate::check::{
     certificate_identity, every_entry_proves, guarded, identity_proven, refuse, shown_hint, sorted,
 };
 use crate::key::{Hash, PublicKey};
 use crate::limits;
+use crate::pki::Certified;
 use crate::statement::{IN_TOTO, PredicateType, Statement};
 use crate::trust::Trust;
 use crate::verdict::{Decision, Explanation, Refusal, Signer};
 use crate::wire::{EnvelopeWire, MaterialWire, open_envelope};
+use crate::witness::{self, About};
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -151,6 +154,9 @@ pub enum BlobError {
     /// The bytes are needed, and a digest was given (or the file is larger than [`HELD_BYTES`]).
     #[error("cannot verify by a digest: {0}")]
     BytesNeeded(String),
+    /// Whether the signer's certificate was revoked could not be found out.
+    #[error("cannot verify: {0}")]
+    Undecided(Explanation),
     /// The file could not be read once more, or changed meanwhile.
     #[error("cannot read the file: {0}")]
     File(String),
@@ -177,8 +183,9 @@ struct MessageWire {
 
 #[derive(Deserialize)]
 struct DigestWire {
-    algorithm: String,
-    digest: String,
+    /// Not there in cosign's bundles by Ed25519 keys without a log.
+    algorithm: Option<String>,
+    digest: Option<String>,
 }
 
 /// What was signed, after base64.
@@ -192,6 +199,8 @@ struct Opened {
     signature: Vec<u8>,
     hint: Option<String>,
     certified: bool,
+    /// The signer's certificate, then those that came with it.
+    chain: Vec<Vec<u8>>,
     log_entries: usize,
     bundle: Bundle,
 }
@@ -247,6 +256,9 @@ pub fn verify_blob(
             verdict.times = proof.times;
         }
         Ok(Err(Stop::Error(error))) => return Err(error),
+        Ok(Err(Stop::No(why))) | Err(why) if why.code == Refusal::RevocationUnknown => {
+            return Err(BlobError::Undecided(why));
+        }
         Ok(Err(Stop::No(why))) | Err(why) => verdict.refusals.push(why),
     }
     Ok(verdict)
@@ -263,6 +275,7 @@ fn judge(
     let proof = match &authority.who {
         Who::Keys(keys) => by_keys(&opened, artifact, keys, authority, now)?,
         Who::Keyless(identity) => by_identity(&opened, artifact, identity, authority)?,
+        Who::Certified(certified) => by_certificate(&opened, artifact, certified, authority, now)?,
     };
     // Read by ourselves, strictly, even where a library did so already.
     if let Content::Statement(payload) = opened.content {
@@ -318,15 +331,30 @@ fn open(bytes: &[u8], artifact: &Artifact, verdict: &mut BlobVerdict) -> Result<
         }
         _ => return Err(malformed("not exactly one of dsseEnvelope, messageSignature".into())),
     };
-    let bundle = Bundle::from_json(text).map_err(|e| malformed(shown_error(&e)))?;
+    let bundle = parsed(text, &wire).map_err(malformed)?;
     Ok(Opened {
         content,
         signature,
         hint: material.public_key.as_ref().map(|k| k.hint.to_string()),
         certified: certificate.is_some(),
+        chain: material.chain().map_err(malformed)?,
         log_entries,
         bundle,
     })
+}
+
+/// The bundle as the library reads it. An empty message digest, which cosign writes for Ed25519 keys without a
+/// log, declares nothing; the library would not read it.
+fn parsed(text: &str, wire: &BlobWire<'_>) -> Result<Bundle, String> {
+    let empty = |m: &MessageWire| m.message_digest.as_ref().is_some_and(|d| d.algorithm.is_none());
+    if !wire.message_signature.as_ref().is_some_and(empty) {
+        return Bundle::from_json(text).map_err(|e| shown_error(&e));
+    }
+    let mut value: serde_json::Value = serde_json::from_str(text).map_err(|e| shown_error(&e))?;
+    if let Some(message) = value.get_mut("messageSignature").and_then(serde_json::Value::as_object_mut) {
+        message.remove("messageDigest");
+    }
+    Bundle::from_json(&value.to_string()).map_err(|e| shown_error(&e))
 }
 
 fn shown_error(error: &impl ToString) -> String {
@@ -335,7 +363,14 @@ fn shown_error(error: &impl ToString) -> String {
 
 /// The digest that a message signature names must be the file's, where it can be compared.
 fn declared_digest(declared: &DigestWire, artifact: &Artifact) -> Result<(), Explanation> {
-    let hash = match declared.algorithm.as_str() {
+    let (Some(algorithm), Some(digest)) = (&declared.algorithm, &declared.digest) else {
+        // An empty one declares nothing: the signature alone decides.
+        return match (&declared.algorithm, &declared.digest) {
+            (None, None) => Ok(()),
+            _ => Err(refuse(Refusal::EvidenceMalformed, "half of a message digest")),
+        };
+    };
+    let hash = match algorithm.as_str() {
         "SHA2_256" => Hash::Sha256,
         "SHA2_384" => Hash::Sha384,
         "SHA2_512" => Hash::Sha512,
@@ -346,7 +381,7 @@ fn declared_digest(declared: &DigestWire, artifact: &Artifact) -> Result<(), Exp
         }
     };
     let named = STANDARD
-        .decode(&declared.digest)
+        .decode(digest)
         .map_err(|e| refuse(Refusal::EvidenceMalformed, format!("its message digest is no base64: {e}")))?;
     match artifact.under(hash) {
         Some(real) if real != named.as_slice() => Err(refuse(
@@ -388,6 +423,9 @@ fn by_keys(
         return Err(refuse(code, why).into());
     };
     let policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(first.key.spki().to_vec()));
+    let beyond_sigstore = witness::is_ours(&first.key, &opened.bundle);
+    let digest = |hash| digest_of(opened, artifact, hash);
+    let about = About { key: &first.key, certificate: None, signature: &opened.signature, digest: &digest };
     let (logged, times) = match &authority.trust {
         Some(_) if opened.log_entries == 0 => {
             let why = "a transparency log entry is asked for, and there is none";
@@ -395,11 +433,19 @@ fn by_keys(
         }
         Some(trust) => {
             every_entry_proves(&opened.bundle)?;
-            let result = ask(trust, &opened.bundle, opened.log_entries, artifact, &policy)?;
-            if !result.tlog_verified() {
-                return Err(refuse(Refusal::LogEntryInvalid, "the log entry was not verified").into());
+            if beyond_sigstore {
+                (true, witness::prove(trust, &opened.bundle, &about, now)?)
+            } else {
+                let result = ask(trust, &opened.bundle, opened.log_entries, artifact, &policy)?;
+                if !result.tlog_verified() {
+                    return Err(refuse(Refusal::LogEntryInvalid, "the log entry was not verified").into());
+                }
+                (true, result.verified_timestamps().to_vec())
             }
-            (true, result.verified_timestamps().to_vec())
+        }
+        None if opened.log_entries > 0 && beyond_sigstore => {
+            witness::all_belong(&opened.bundle, &about)?;
+            (false, Vec::new())
         }
         None if opened.log_entries > 0 => {
             // No trust is needed to see that an entry is somebody else's (CVE-2022-36056). Timestamps cannot
@@ -449,6 +495,12 @@ fn fits(key: &PublicKey, opened: &Opened, artifact: &Artifact) -> Result<bool, S
             Ok(key.fits_digest(digest, &opened.signature))
         }
         (None, Some(bytes)) => Ok(key.fits(b"", bytes, &opened.signature)),
+        // Ed25519ph signs a digest; a signature of Ed25519 itself needs the bytes.
+        (None, None)
+            if artifact.sha512.as_deref().is_some_and(|d| key.fits_prehashed(d, &opened.signature)) =>
+        {
+            Ok(true)
+        }
         (None, None) => Err(missing(&format!("the file itself, at most {} MiB", HELD_BYTES >> 20))),
     }
 }
@@ -474,6 +526,40 @@ fn by_identity(
         logged: true,
         times: result.verified_timestamps().to_vec(),
     })
+}
+
+/// The digest of what was signed, where it is known.
+fn digest_of(opened: &Opened, artifact: &Artifact, hash: Hash) -> Option<Vec<u8>> {
+    match &opened.content {
+        Content::Statement(payload) => {
+            let prefix = format!("DSSEv1 {} {IN_TOTO} {} ", IN_TOTO.len(), payload.len());
+            Some(hash.of(prefix.as_bytes(), payload))
+        }
+        Content::Message => artifact.under(hash).map(<[u8]>::to_vec),
+    }
+}
+
+/// By somebody whom a private PKI certifies.
+fn by_certificate(
+    opened: &Opened,
+    artifact: &Artifact,
+    certified: &Certified,
+    authority: &Authority,
+    now: Timestamp,
+) -> Result<Proof, Stop> {
+    let key = certified::key(&opened.chain, authority)?;
+    if !fits(&key, opened, artifact)? {
+        let why = "the signature does not fit the file and the certificate beside it";
+        return Err(refuse(Refusal::SignatureInvalid, why).into());
+    }
+    let digest = |hash| digest_of(opened, artifact, hash);
+    let certificate = opened.chain.first().map(Vec::as_slice);
+    let about = About { key: &key, certificate, signature: &opened.signature, digest: &digest };
+    let case = Case { chain: &opened.chain, about, bundle: Some(&opened.bundle), now };
+    let proven = certified::judge(certified, authority, &case, &|trust, bundle, policy| {
+        ask(trust, bundle, opened.log_entries, artifact, policy)
+    })?;
+    Ok(Proof { signer: authority.signer(proven.id), logged: proven.logged, times: proven.times })
 }
 
 /// Reads on, and hashes on the way.

@@ -13,13 +13,16 @@
 //! parser below is caught and is a refusal. No result is remembered.
 
 use crate::authority::{Authority, Identity, TrustedKey, Who};
+use crate::certified::{self, Case};
 use crate::evidence::{Format, Item, Kind};
-use crate::key::PublicKey;
+use crate::key::{Hash, PublicKey};
 use crate::legacy::{self, Material, SimpleSigning};
+use crate::pki::Certified;
 use crate::statement::{IN_TOTO, PredicateType, Statement};
 use crate::trust::Trust;
 use crate::verdict::{Explanation, Refusal, Signer};
 use crate::wire::{BundleWire, EnvelopeWire, open_envelope};
+use crate::witness::{self, About};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -159,6 +162,7 @@ fn bundle(content: Vec<u8>, question: Question<'_>, known: &mut Known) -> Result
         (None, key) => key.as_ref().map(|key| shown_hint(&key.hint)),
     };
     let log_entries = material.log_entries();
+    let chain = material.chain().map_err(malformed)?;
     let has_certificate = certificate.is_some();
     let hint = material.public_key.as_ref().map(|k| k.hint.to_string());
     let envelope = match (&wire.dsse_envelope, &wire.message_signature) {
@@ -184,6 +188,7 @@ fn bundle(content: Vec<u8>, question: Question<'_>, known: &mut Known) -> Result
         signature: &opened.signature,
         hint,
         has_certificate,
+        chain,
         log_entries,
         bundle: parsed.as_ref(),
         message: Message::Envelope { payload: &opened.payload },
@@ -210,6 +215,7 @@ fn envelope(content: &[u8], item: &Item, question: Question<'_>, known: &mut Kno
         signature: &opened.signature,
         hint: None,
         has_certificate: material.certificate.is_some(),
+        chain: material.certificates(),
         log_entries: usize::from(material.has_log_entry()),
         bundle: parsed.as_ref(),
         message: Message::Envelope { payload: &opened.payload },
@@ -242,6 +248,7 @@ fn simple_signing(content: &[u8], item: &Item, question: Question<'_>, known: &m
         signature: &signature,
         hint: None,
         has_certificate: material.certificate.is_some(),
+        chain: material.certificates(),
         log_entries: usize::from(material.has_log_entry()),
         bundle: parsed.as_ref(),
         message: Message::Bytes(content),
@@ -321,6 +328,11 @@ impl Message<'_> {
             Self::Bytes(bytes) => bytes,
         }
     }
+
+    /// The digest of what is signed.
+    fn digest(self, hash: Hash) -> Vec<u8> {
+        hash.of(self.prefix().as_bytes(), self.payload())
+    }
 }
 
 /// One signature with everything that came with it.
@@ -328,6 +340,8 @@ struct Signed<'a> {
     signature: &'a [u8],
     hint: Option<String>,
     has_certificate: bool,
+    /// The signer's certificate, then those that came with it.
+    chain: Vec<Vec<u8>>,
     log_entries: usize,
     bundle: Option<&'a Bundle>,
     message: Message<'a>,
@@ -356,6 +370,7 @@ fn who_signed(signed: &Signed<'_>, question: Question<'_>) -> Result<Vec<Signer>
         let found = match &authority.who {
             Who::Keys(keys) => by_keys(signed, keys, authority, question),
             Who::Keyless(identity) => by_identity(signed, identity, authority, question),
+            Who::Certified(certified) => by_certificate(signed, certified, authority, question),
         };
         match found {
             Ok(signer) => signers.push(signer),
@@ -365,9 +380,13 @@ fn who_signed(signed: &Signed<'_>, question: Question<'_>) -> Result<Vec<Signer>
     if !signers.is_empty() {
         return Ok(signers);
     }
+    // What could not be found out outweighs every "no": it might have been a "yes".
+    let unknown = reasons.iter().position(|r| r.code == Refusal::RevocationUnknown);
     // One reason that goes beyond "not mine" says more than the rest: it is the answer.
-    match reasons.iter().position(|r| r.code != Refusal::UnknownSigner && r.code != Refusal::IdentityMismatch)
-    {
+    let beyond = || {
+        reasons.iter().position(|r| r.code != Refusal::UnknownSigner && r.code != Refusal::IdentityMismatch)
+    };
+    match unknown.or_else(beyond) {
         Some(at) => Err(Unsupported::Invalid(reasons.swap_remove(at))),
         None => Err(Unsupported::UnknownSigner(reasons)),
     }
@@ -428,6 +447,13 @@ fn log_of_key(
     question: Question<'_>,
 ) -> Result<Vec<Timestamp>> {
     let entries = signed.log_entries;
+    let beyond_sigstore = signed.bundle.is_some_and(|bundle| witness::is_ours(key, bundle));
+    let about = About {
+        key,
+        certificate: None,
+        signature: signed.signature,
+        digest: &|hash| Some(signed.message.digest(hash)),
+    };
     let key = DerPublicKey::new(key.spki().to_vec());
     match (&authority.trust, signed.bundle) {
         (Some(_), None) => Err(refuse(
@@ -440,12 +466,19 @@ fn log_of_key(
         )),
         (Some(trust), Some(bundle)) => {
             every_entry_proves(bundle)?;
+            if beyond_sigstore {
+                return witness::prove(trust, bundle, &about, question.now);
+            }
             let result =
                 ask_sigstore(trust, bundle, signed, &PublicKeyVerificationPolicy::new(key), question)?;
             if !result.tlog_verified() {
                 return Err(refuse(Refusal::LogEntryInvalid, "the log entry was not verified"));
             }
             Ok(result.verified_timestamps().to_vec())
+        }
+        (None, Some(bundle)) if entries > 0 && beyond_sigstore => {
+            witness::all_belong(bundle, &about)?;
+            Ok(Vec::new())
         }
         (None, Some(bundle)) if entries > 0 => {
             // No trust is needed to see that an entry is somebody else's (CVE-2022-36056). Timestamps cannot
@@ -499,6 +532,33 @@ fn by_identity(
     let result = ask_sigstore(trust, bundle, signed, &policy, question)?;
     identity_proven(&result, identity, signed.log_entries)?;
     Ok(authority.signer(identity.id()))
+}
+
+/// By somebody whom a private PKI certifies.
+fn by_certificate(
+    signed: &Signed<'_>,
+    certified: &Certified,
+    authority: &Authority,
+    question: Question<'_>,
+) -> Result<Signer> {
+    let key = certified::key(&signed.chain, authority)?;
+    if !signature_fits(&key, signed) {
+        return Err(refuse(
+            Refusal::SignatureInvalid,
+            "the signature does not fit the signed bytes and the certificate beside it",
+        ));
+    }
+    let about = About {
+        key: &key,
+        certificate: signed.chain.first().map(Vec::as_slice),
+        signature: signed.signature,
+        digest: &|hash| Some(signed.message.digest(hash)),
+    };
+    let case = Case { chain: &signed.chain, about, bundle: signed.bundle, now: question.now };
+    let proven = certified::judge(certified, authority, &case, &|trust, bundle, policy| {
+        ask_sigstore(trust, bundle, signed, policy, question)
+    })?;
+    Ok(authority.signer(proven.id))
 }
 
 /// Reads what was done, not only that nothing failed.

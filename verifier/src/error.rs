@@ -24,6 +24,9 @@ pub enum Error {
         /// Its value.
         value: u64,
     },
+    /// What decides could not be found out, such as whether a certificate is revoked.
+    #[error("cannot judge: {0}")]
+    Undecided(crate::Explanation),
     /// The machine under us failed: a task was cancelled or a thread could not be had.
     #[error("cannot judge: {0}")]
     Local(String),
@@ -37,6 +40,7 @@ impl Error {
             Self::Source(error) if error.is_not_found() => oci::Class::CouldNotFindOut,
             Self::Source(error) => error.class(),
             Self::TooMuchEvidence { .. } => oci::Class::Broken,
+            Self::Undecided(_) => oci::Class::CouldNotFindOut,
             Self::Local(_) => oci::Class::Local,
         }
     }
@@ -59,6 +63,7 @@ impl Error {
             Self::TooMuchEvidence { .. } => {
                 Some("look at it with `seaworthy tree` and remove what is not yours")
             }
+            Self::Undecided(why) => why.hint.as_deref(),
             Self::Local(_) => None,
         }
     }

@@ -65,8 +65,30 @@ pub(crate) async fn judge(
         }
         Err(error) => return Err(error),
     };
+    if let Some(why) = undecided(&verdict) {
+        return Err(Error::Undecided(why));
+    }
     conclude(&mut verdict);
     Ok(verdict)
+}
+
+/// What could not be found out, where every requirement that an enforcing policy misses might be met if it were
+/// known. A requirement that is missed for another reason makes it a "no".
+fn undecided(verdict: &Verdict) -> Option<Explanation> {
+    let enforced =
+        verdict.policies.iter().filter(|p| p.mode == Mode::Enforce && p.decision == Decision::Deny);
+    let mut found = None;
+    for policy in enforced {
+        if !policy.refusals.is_empty() {
+            return None;
+        }
+        for missed in policy.subjects.iter().flat_map(|s| &s.requirements).filter(|r| !r.met) {
+            let mut causes = missed.refusals.iter().flat_map(|r| r.walk());
+            let unknown = causes.find(|cause| cause.code == Refusal::RevocationUnknown)?;
+            found.get_or_insert_with(|| unknown.clone());
+        }
+    }
+    found
 }
 
 fn unknown(policy: &Policy, why: Explanation) -> PolicyVerdict {

@@ -1,22 +1,24 @@
 //! Public keys: which are good enough to be trusted at all, and what a signature by one is.
 //!
 //! Accepted: ECDSA on P-256, P-384 and P-521 with the hash of that size, RSA of 2048, 3072 and 4096 bits with
-//! PKCS#1 v1.5 and SHA-256, and Ed25519. One key has one way to sign (Sigstore's algorithm registry), so
-//! nothing in the evidence chooses an algorithm. Everything else is refused by name when it is loaded
+//! PKCS#1 v1.5 or PSS and SHA-256, and Ed25519, pure or prehashed (Ed25519ph, RFC 8032: what cosign writes beside
+//! a log entry). Those are the ways that Sigstore's algorithm registry has for such keys; no two of them share a
+//! signature, and nothing in the evidence chooses: a signature is good or it is not. Everything else is refused by name when it is loaded
 //! (other lengths of RSA, other curves, weak exponents, small-order points), so that a weak key is a message to the
 //! administrator and never a verification that happens to work.
 
 use aws_lc_rs::digest::{self as aws, Digest as AwsDigest};
 use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    VerificationAlgorithm,
+    RSA_PSS_2048_8192_SHA256, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use ed25519_dalek::pkcs8::DecodePublicKey as _;
 use p256::pkcs8::der::asn1::{BitStringRef, ObjectIdentifier, UintRef};
 use p256::pkcs8::der::{self, Decode as _, Encode as _, Reader as _};
 use p256::pkcs8::spki::SubjectPublicKeyInfo;
-use sha2::{Digest as _, Sha256};
+use sha2::digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update};
+use sha2::{Digest as _, Sha256, Sha512};
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,6 +46,7 @@ pub struct PublicKey {
 enum KeyKind {
     P256(p256::ecdsa::VerifyingKey),
     Wide { key: Arc<ParsedPublicKey>, hash: Hash, name: &'static str },
+    Rsa { pkcs1: Arc<ParsedPublicKey>, pss: Arc<ParsedPublicKey>, name: &'static str },
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 
@@ -61,6 +64,23 @@ impl Hash {
             Self::Sha256 => &aws::SHA256,
             Self::Sha384 => &aws::SHA384,
             Self::Sha512 => &aws::SHA512,
+        }
+    }
+
+    /// The digest of `head` and `content`, one after the other.
+    pub(crate) fn of(self, head: &[u8], content: &[u8]) -> Vec<u8> {
+        let mut context = aws::Context::new(self.aws());
+        context.update(head);
+        context.update(content);
+        context.finish().as_ref().to_vec()
+    }
+
+    /// The name in bundles and log entries (protobuf-specs, `HashAlgorithm`).
+    pub(crate) fn bundle_name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA2_256",
+            Self::Sha384 => "SHA2_384",
+            Self::Sha512 => "SHA2_512",
         }
     }
 }
@@ -124,7 +144,11 @@ impl PublicKey {
                 }
                 KeyKind::Ed25519(key)
             }
-            RSA => wide(&RSA_PKCS1_2048_8192_SHA256, raw, Hash::Sha256, rsa_name(raw)?)?,
+            RSA => {
+                let name = rsa_name(raw)?;
+                let pkcs1 = parsed(&RSA_PKCS1_2048_8192_SHA256, raw, name)?;
+                KeyKind::Rsa { pkcs1, pss: parsed(&RSA_PSS_2048_8192_SHA256, raw, name)?, name }
+            }
             other => {
                 return Err(format!("keys of algorithm {other} are not accepted; {USE}"));
             }
@@ -161,7 +185,7 @@ impl PublicKey {
     pub fn algorithm(&self) -> &'static str {
         match &self.kind {
             KeyKind::P256(_) => "P-256",
-            KeyKind::Wide { name, .. } => name,
+            KeyKind::Wide { name, .. } | KeyKind::Rsa { name, .. } => name,
             KeyKind::Ed25519(_) => "Ed25519",
         }
     }
@@ -169,7 +193,7 @@ impl PublicKey {
     /// The hash of which this key signs digests; Ed25519 signs none.
     pub(crate) fn hash(&self) -> Option<Hash> {
         match &self.kind {
-            KeyKind::P256(_) => Some(Hash::Sha256),
+            KeyKind::P256(_) | KeyKind::Rsa { .. } => Some(Hash::Sha256),
             KeyKind::Wide { hash, .. } => Some(*hash),
             KeyKind::Ed25519(_) => None,
         }
@@ -179,17 +203,42 @@ impl PublicKey {
     /// bytes, exact algorithm.
     pub(crate) fn fits(&self, prefix: &[u8], payload: &[u8], signature: &[u8]) -> bool {
         if let Some(hash) = self.hash() {
-            let mut hasher = aws::Context::new(hash.aws());
-            hasher.update(prefix);
-            hasher.update(payload);
-            return self.fits_digest(hasher.finish().as_ref(), signature);
+            return self.fits_digest(&hash.of(prefix, payload), signature);
         }
         let KeyKind::Ed25519(key) = &self.kind else { return false };
         let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return false };
-        if prefix.is_empty() {
-            return key.verify_strict(payload, &signature).is_ok();
+        let pure = match prefix.is_empty() {
+            true => key.verify_strict(payload, &signature),
+            false => key.verify_strict(&[prefix, payload].concat(), &signature),
+        };
+        pure.is_ok() || {
+            let hashed = Sha512::new().chain_update(prefix).chain_update(payload);
+            key.verify_prehashed_strict(hashed, None, &signature).is_ok()
         }
-        key.verify_strict(&[prefix, payload].concat(), &signature).is_ok()
+    }
+
+    /// Whether `signature` is one of Ed25519ph for something with this SHA-512; of no other kind of key.
+    pub(crate) fn fits_prehashed(&self, sha512: &[u8], signature: &[u8]) -> bool {
+        let KeyKind::Ed25519(key) = &self.kind else { return false };
+        let Some(hashed) = Prehashed::new(sha512) else { return false };
+        ed25519_dalek::Signature::from_slice(signature)
+            .is_ok_and(|signature| key.verify_prehashed_strict(hashed, None, &signature).is_ok())
+    }
+
+    /// The hash that a log entry has where it calls this key `details` (protobuf-specs, `PublicKeyDetails`);
+    /// `None` where this is no name for it.
+    pub(crate) fn logged_as(&self, details: &str) -> Option<Hash> {
+        let (names, hash): (&[&str], Hash) = match self.algorithm() {
+            "P-256" => (&["PKIX_ECDSA_P256_SHA_256"], Hash::Sha256),
+            "P-384" => (&["PKIX_ECDSA_P384_SHA_384"], Hash::Sha384),
+            "P-521" => (&["PKIX_ECDSA_P521_SHA_512"], Hash::Sha512),
+            "RSA-2048" => (&["PKIX_RSA_PKCS1V15_2048_SHA256", "PKIX_RSA_PSS_2048_SHA256"], Hash::Sha256),
+            "RSA-3072" => (&["PKIX_RSA_PKCS1V15_3072_SHA256", "PKIX_RSA_PSS_3072_SHA256"], Hash::Sha256),
+            "RSA-4096" => (&["PKIX_RSA_PKCS1V15_4096_SHA256", "PKIX_RSA_PSS_4096_SHA256"], Hash::Sha256),
+            "Ed25519" => (&["PKIX_ED25519_PH"], Hash::Sha512),
+            _ => return None,
+        };
+        names.contains(&details).then_some(hash)
     }
 
     /// Whether `signature` is good under this key for something with that digest under [`PublicKey::hash`].
@@ -202,8 +251,39 @@ impl PublicKey {
             }
             KeyKind::Wide { key, hash, .. } => AwsDigest::import_less_safe(digest, hash.aws())
                 .is_ok_and(|digest| key.verify_digest_sig(&digest, signature).is_ok()),
+            KeyKind::Rsa { pkcs1, pss, .. } => [pkcs1, pss].iter().any(|key| {
+                AwsDigest::import_less_safe(digest, &aws::SHA256)
+                    .is_ok_and(|digest| key.verify_digest_sig(&digest, signature).is_ok())
+            }),
             KeyKind::Ed25519(_) => false,
         }
+    }
+}
+
+/// A SHA-512 that was computed elsewhere, where a hasher is asked for.
+#[derive(Default)]
+struct Prehashed(Output<Self>);
+
+impl Prehashed {
+    fn new(sha512: &[u8]) -> Option<Self> {
+        Output::<Self>::try_from(sha512).ok().map(Self)
+    }
+}
+
+impl OutputSizeUser for Prehashed {
+    type OutputSize = <Sha512 as OutputSizeUser>::OutputSize;
+}
+
+impl HashMarker for Prehashed {}
+
+impl Update for Prehashed {
+    /// There is nothing to add to a finished hash; nobody does.
+    fn update(&mut self, _: &[u8]) {}
+}
+
+impl FixedOutput for Prehashed {
+    fn finalize_into(self, out: &mut Output<Self>) {
+        *out = self.0;
     }
 }
 
@@ -227,8 +307,15 @@ fn wide(
     hash: Hash,
     name: &'static str,
 ) -> Result<KeyKind, String> {
-    let key = ParsedPublicKey::new(how, raw).map_err(|e| format!("no usable {name} key: {e}"))?;
-    Ok(KeyKind::Wide { key: Arc::new(key), hash, name })
+    Ok(KeyKind::Wide { key: parsed(how, raw, name)?, hash, name })
+}
+
+fn parsed(
+    how: &'static dyn VerificationAlgorithm,
+    raw: &[u8],
+    name: &'static str,
+) -> Result<Arc<ParsedPublicKey>, String> {
+    ParsedPublicKey::new(how, raw).map(Arc::new).map_err(|e| format!("no usable {name} key: {e}"))
 }
 
 fn curve_name(curve: Option<ObjectIdentifier>) -> String {

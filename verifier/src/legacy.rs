@@ -4,6 +4,7 @@
 //! a v0.1 bundle in memory, so that one verifier judges both worlds. The log entry of such a signature has a
 //! promise only (a signed entry timestamp), which is what that form always had.
 
+use crate::pki::travelling;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use seaworthy_oci::{Digest, strict};
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 /// Annotation: base64 of the signature over the layer's bytes.
 pub(crate) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+const CHAIN: &str = "dev.sigstore.cosign/chain";
 const BUNDLE: &str = "dev.sigstore.cosign/bundle";
 const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
 /// Media type of a simple-signing layer.
@@ -70,6 +72,8 @@ impl SimpleSigning {
 pub(crate) struct Material {
     /// The leaf certificate, DER.
     pub(crate) certificate: Option<Vec<u8>>,
+    /// The certificates that came with it, DER. They are never trusted by themselves.
+    pub(crate) chain: Vec<Vec<u8>>,
     /// The log entry, as a bundle's `tlogEntries` has it.
     log_entry: Option<Value>,
     /// The RFC 3161 token, base64.
@@ -82,9 +86,18 @@ impl Material {
         let present = |key: &str| annotations.get(key).filter(|value| !value.trim().is_empty());
         Ok(Self {
             certificate: present(CERTIFICATE).map(|pem| leaf(pem)).transpose()?,
+            chain: present(CHAIN).map(|pem| travelling(pem, CHAIN)).transpose()?.unwrap_or_default(),
             log_entry: present(BUNDLE).map(|text| log_entry(text)).transpose()?,
             timestamp: present(TIMESTAMP).map(|text| timestamp(text)).transpose()?,
         })
+    }
+
+    /// The signer's certificate, then those that came with it; empty where a bare key signed.
+    pub(crate) fn certificates(&self) -> Vec<Vec<u8>> {
+        match &self.certificate {
+            Some(leaf) => std::iter::once(leaf).chain(&self.chain).cloned().collect(),
+            None => Vec::new(),
+        }
     }
 
     /// Whether a log entry is there.

@@ -22,6 +22,7 @@
 pub mod admission;
 mod authority;
 mod blob;
+mod certified;
 mod check;
 mod error;
 pub mod evidence;
@@ -30,6 +31,7 @@ mod judge;
 mod key;
 mod legacy;
 pub mod limits;
+pub mod pki;
 pub mod policy;
 pub mod sboms;
 #[cfg(feature = "admission")]
@@ -39,6 +41,7 @@ mod trust;
 mod verdict;
 mod walk;
 mod wire;
+mod witness;
 
 pub use authority::{Authority, Identity, TrustedKey};
 pub use blob::{

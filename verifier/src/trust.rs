@@ -16,6 +16,7 @@ pub const TRUSTED_ROOT_BYTES: u64 = 1 << 20;
 #[derive(Clone)]
 pub struct Trust {
     verifier: Arc<sigstore_verify::Verifier>,
+    root: Arc<TrustedRoot>,
     label: Arc<str>,
 }
 
@@ -37,12 +38,13 @@ impl Trust {
         seaworthy_oci::strict::check(text.as_bytes()).map_err(|e| format!("trusted root {label}: {e}"))?;
         let made = catch_unwind(AssertUnwindSafe(|| {
             let root = TrustedRoot::from_json(text).map_err(|e| e.to_string())?;
-            sigstore_verify::Verifier::new(&root).map_err(|e| e.to_string())
+            let verifier = sigstore_verify::Verifier::new(&root).map_err(|e| e.to_string())?;
+            Ok::<_, String>((verifier, root))
         }));
-        let verifier = made
+        let (verifier, root) = made
             .unwrap_or_else(|_| Err("its parser panicked".into()))
             .map_err(|e| format!("trusted root {label}: {e}"))?;
-        Ok(Self { verifier: Arc::new(verifier), label: label.into() })
+        Ok(Self { verifier: Arc::new(verifier), root: Arc::new(root), label: label.into() })
     }
 
     /// A root that is part of this program: `public-good` (the public Sigstore), `staging` (its test instance) or `github` (GitHub's own attestations), as the sigstore-trust-root crate
@@ -73,6 +75,10 @@ impl Trust {
             r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#,
             "(none)",
         )
+    }
+
+    pub(crate) fn root(&self) -> &TrustedRoot {
+        &self.root
     }
 
     pub(crate) fn verifier(&self) -> &sigstore_verify::Verifier {

@@ -104,6 +104,11 @@ refusals! {
     LogEntryInvalid = "log-entry-invalid",
     /// The certificate does not verify against the trusted root at the time of signing.
     CertificateInvalid = "certificate-invalid",
+    /// A revocation list of its issuer names the certificate, or that of an authority above it.
+    CertificateRevoked = "certificate-revoked",
+    /// Revocation lists are asked for, and none that is in date and signed by the issuer says anything about the
+    /// certificate: neither yes nor no.
+    RevocationUnknown = "revocation-unknown",
     /// The certificate is good, and names another identity or issuer.
     IdentityMismatch = "identity-mismatch",
     /// No trusted time of signing: neither log nor timestamp authority vouches for one.

@@ -4,6 +4,7 @@
 //! one signature, and payloads that do not claim to be in-toto statements. Nothing here is believed yet.
 
 use crate::limits;
+use crate::pki::CHAIN_CERTIFICATES;
 use crate::statement::IN_TOTO;
 use crate::verdict::{Explanation, Refusal};
 use base64::Engine as _;
@@ -56,6 +57,23 @@ impl MaterialWire<'_> {
             _ => return Err("not exactly one of publicKey, certificate, x509CertificateChain".into()),
         };
         STANDARD.decode(&certificate.raw_bytes).map(Some).map_err(|e| e.to_string())
+    }
+
+    /// The certificates that came along, the signer's first; empty where a bare key signed.
+    ///
+    /// # Errors
+    /// In words, where one is no base64 or there are too many.
+    pub(crate) fn chain(&self) -> Result<Vec<Vec<u8>>, String> {
+        let alone = self.certificate.iter();
+        let chain = self.x509_certificate_chain.iter().flat_map(|chain| &chain.certificates);
+        let all: Vec<&CertificateWire> = alone.chain(chain).collect();
+        if all.len() > CHAIN_CERTIFICATES {
+            return Err(format!(
+                "{} certificates, more than the limit CHAIN_CERTIFICATES = {CHAIN_CERTIFICATES}",
+                all.len()
+            ));
+        }
+        all.into_iter().map(|c| STANDARD.decode(&c.raw_bytes).map_err(|e| e.to_string())).collect()
     }
 
     /// How many log entries came along.

@@ -119,7 +119,19 @@ pub(crate) fn trusted_root(named: &Path) -> Outcome<Trust> {
 
 pub(crate) async fn verify(args: &VerifyBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
     let trust = args.trusted_root.as_deref().map(trusted_root).transpose()?;
+    let certified =
+        args.cas.certified(args.certificate_identity.as_deref(), args.certificate_oidc_issuer.as_deref())?;
     let authority = match (&args.key, &args.certificate_identity, &args.certificate_oidc_issuer) {
+        (key, ..) if certified.is_some() => {
+            if key.is_some() {
+                return Err(Failure::usage("a key and --ca-roots cannot both be asked for"));
+            }
+            match certified {
+                Some(certified) => Authority::certified("certificate", certified, trust),
+                None => return Err(no_issuer()),
+            }
+        }
+        (None, Some(_), None) => return Err(no_issuer()),
         (Some(key), None, None) => {
             let mut authority = keys::authority("key", key, options).await?;
             if let Some(trust) = trust {
@@ -136,8 +148,9 @@ pub(crate) async fn verify(args: &VerifyBlob, options: &OpenOptions, printer: &P
             Authority::keyless("identity", identity, trust)
         }
         _ => {
-            return Err(Failure::usage("nobody is trusted: there is nothing to verify against")
-                .hint("give --key FILE, or --certificate-identity with --certificate-oidc-issuer"));
+            return Err(Failure::usage("nobody is trusted: there is nothing to verify against").hint(
+                "give --key FILE, or --certificate-identity with --certificate-oidc-issuer or --ca-roots",
+            ));
         }
     };
     let bundle = context::read_input(&args.bundle, "bundle")?;
@@ -146,12 +159,25 @@ pub(crate) async fn verify(args: &VerifyBlob, options: &OpenOptions, printer: &P
         verify_blob(&bundle, &artifact, &authority, context::now()).map_err(|error| match error {
             BlobError::BytesNeeded(_) => Failure::usage(error).hint("give the file instead of its digest"),
             BlobError::File(_) => Failure::local(error),
+            BlobError::Undecided(ref why) => {
+                let failure = Failure::new(Exit::CouldNotFindOut, &error);
+                match &why.hint {
+                    Some(hint) => failure.hint(hint.clone()),
+                    None => failure,
+                }
+            }
         })?;
     printer.result(&verdict, || human(&verdict, &args.artifact));
     Ok(match verdict.decision {
         Decision::Allow => Exit::Yes,
         Decision::Deny => Exit::No,
     })
+}
+
+/// An identity needs somebody whose word it is.
+pub(crate) fn no_issuer() -> Failure {
+    Failure::usage("--certificate-identity alone does not say by whose word")
+        .hint("give --certificate-oidc-issuer, or --ca-roots or --certificate-chain for a private PKI")
 }
 
 /// A file of that name before a digest: what is on the disk is what somebody sees there.

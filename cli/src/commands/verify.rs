@@ -59,6 +59,10 @@ pub(crate) async fn judge(
 /// The policies of the files, or the one that the flags say.
 async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> {
     if !args.policy.is_empty() {
+        if args.cas.is_given() || !args.cas.crl.is_empty() {
+            return Err(Failure::usage("roots and revocation lists have no effect beside --policy")
+                .hint("name them in the policy: certificateAuthorities"));
+        }
         if args.trusted_root.is_some() {
             return Err(Failure::usage("--trusted-root has no effect beside --policy")
                 .hint("name the trusted root in the policy: keyless.trustedRoot"));
@@ -66,23 +70,31 @@ async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> 
         return super::policy::load(&args.policy);
     }
     let mut authorities = keys::authorities(&args.key, options).await?;
-    match (&args.certificate_identity, &args.certificate_oidc_issuer, &args.trusted_root) {
-        (Some(identity), Some(issuer), root) => {
-            let trust = match root {
-                Some(root) => super::blob::trusted_root(root)?,
-                None => Trust::public_good().map_err(|why| Failure::new(Exit::Local, why))?,
-            };
-            let identity = Identity { issuer: issuer.clone(), identity: identity.clone() };
-            authorities.push(Authority::keyless("identity", identity, trust));
+    let certified =
+        args.cas.certified(args.certificate_identity.as_deref(), args.certificate_oidc_issuer.as_deref())?;
+    if let Some(certified) = certified {
+        let trust = args.trusted_root.as_deref().map(super::blob::trusted_root).transpose()?;
+        authorities.push(Authority::certified("certificate", certified, trust));
+    } else {
+        match (&args.certificate_identity, &args.certificate_oidc_issuer, &args.trusted_root) {
+            (Some(identity), Some(issuer), root) => {
+                let trust = match root {
+                    Some(root) => super::blob::trusted_root(root)?,
+                    None => Trust::public_good().map_err(|why| Failure::new(Exit::Local, why))?,
+                };
+                let identity = Identity { issuer: issuer.clone(), identity: identity.clone() };
+                authorities.push(Authority::keyless("identity", identity, trust));
+            }
+            (None, _, Some(_)) => {
+                return Err(Failure::usage("--trusted-root has no effect without --certificate-identity"));
+            }
+            (Some(_), None, _) => return Err(super::blob::no_issuer()),
+            _ => {}
         }
-        (None, _, Some(_)) => {
-            return Err(Failure::usage("--trusted-root has no effect without --certificate-identity"));
-        }
-        _ => {}
     }
     if authorities.is_empty() {
         return Err(Failure::usage("nobody is trusted: there is nothing to verify against").hint(
-            "give --policy FILE, --key FILE, or --certificate-identity with --certificate-oidc-issuer",
+            "give --policy FILE, --key FILE, or --certificate-identity with --certificate-oidc-issuer or --ca-roots",
         ));
     }
     let mut requirements = vec![Requirement::Signature];

@@ -15,6 +15,7 @@ mod keyless;
 mod kms;
 mod load;
 mod outcomes;
+mod pki;
 mod services;
 mod snapshots;
 mod torture;

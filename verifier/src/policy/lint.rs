@@ -4,6 +4,8 @@
 //! threshold that can never be reached, a key that is never valid, an authority or setting without effect,
 //! two settings that contradict each other. All problems are reported at once, each with line and hint.
 
+mod certified;
+
 use super::model::{At, AuthorityDoc, ImagePolicy, KeyDoc, PackageDoc, SbomDoc, SignatureDoc};
 use super::pattern::Pattern;
 use super::{
@@ -206,8 +208,18 @@ impl Lint<'_> {
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             self.say(&doc.name, "an authority needs a name", "write a word that says who it is");
         }
-        let made = match (&doc.keys, &doc.keyless) {
-            (Some(keys), None) => {
+        let made = match (&doc.keys, &doc.keyless, &doc.certificate_authorities) {
+            (None, None, Some(certified)) => {
+                if let Some(log) = &doc.transparency_log {
+                    self.say(
+                        log,
+                        "transparencyLog has no effect beside certificateAuthorities",
+                        "name the root there: certificateAuthorities.trustedRoot",
+                    );
+                }
+                self.certified(name, certified)
+            }
+            (Some(keys), None, None) => {
                 let trust = doc.transparency_log.as_ref().map(|log| self.trust(&log.get().trusted_root));
                 let keys = self.keys(keys);
                 match trust {
@@ -217,7 +229,7 @@ impl Lint<'_> {
                     }
                 }
             }
-            (None, Some(keyless)) => {
+            (None, Some(keyless), None) => {
                 if let Some(log) = &doc.transparency_log {
                     self.say(
                         log,
@@ -248,19 +260,19 @@ impl Lint<'_> {
                     trust: Some(trust),
                 })
             }
-            (Some(_), Some(_)) => {
+            (None, None, None) => {
                 self.say(
                     at,
-                    "an authority is either keys or keyless, not both",
-                    "make two authorities of it",
+                    "an authority without keys, keyless and certificateAuthorities is nobody",
+                    "add one of the three",
                 );
                 None
             }
-            (None, None) => {
+            _ => {
                 self.say(
                     at,
-                    "an authority without keys and without keyless is nobody",
-                    "add keys or keyless",
+                    "an authority is one of keys, keyless and certificateAuthorities",
+                    "make several authorities of it",
                 );
                 None
             }

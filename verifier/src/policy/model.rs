@@ -90,7 +90,7 @@ pub(super) struct Spec {
     pub(super) sbom: Option<At<SbomDoc>>,
 }
 
-/// Somebody who may sign: either keys or a keyless identity.
+/// Somebody who may sign: keys, a keyless identity, or whoever a private PKI certifies.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -103,6 +103,41 @@ pub(super) struct AuthorityDoc {
     pub(super) transparency_log: Option<At<LogDoc>>,
     /// A keyless identity.
     pub(super) keyless: Option<At<KeylessDoc>>,
+    /// Whoever a private PKI certifies.
+    pub(super) certificate_authorities: Option<At<CertificateAuthoritiesDoc>>,
+}
+
+/// A private PKI: certificates that lead to roots of one's own.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CertificateAuthoritiesDoc {
+    /// Files with the root certificates, relative to the policy file, PEM or DER.
+    pub(super) roots: At<Vec<At<String>>>,
+    /// Files with certificates between a root and the signers. They are trusted for nothing by themselves.
+    pub(super) intermediates: Option<At<Vec<At<String>>>>,
+    /// Files with revocation lists, PEM or DER. With any, every certificate below the root needs one that is in date.
+    pub(super) crls: Option<At<Vec<At<String>>>>,
+    /// Who may sign.
+    pub(super) identities: At<Vec<At<CertificateNameDoc>>>,
+    /// A sigstore `trusted_root.json`, relative to the policy file: its timestamp authorities or logs must prove when
+    /// something was signed. Without it, certificates count as long as they are valid.
+    pub(super) trusted_root: Option<At<String>>,
+}
+
+/// A name in a certificate, compared exactly: one of the four.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CertificateNameDoc {
+    /// A mail address among the subject alternative names.
+    pub(super) email: Option<At<String>>,
+    /// A URI among the subject alternative names.
+    pub(super) uri: Option<At<String>>,
+    /// A DNS name among the subject alternative names.
+    pub(super) dns: Option<At<String>>,
+    /// The subject, as RFC 4514 writes it: `CN=Release,O=Example`.
+    pub(super) subject: Option<At<String>>,
 }
 
 /// A public key (PEM, P-256 or Ed25519) and the time for which it is trusted.

@@ -10,6 +10,7 @@ mod interop;
 mod keyless;
 mod lab;
 mod modes;
+mod pki;
 mod policies;
 mod sboms;
 mod vectors;
