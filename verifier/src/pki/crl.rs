@@ -118,7 +118,7 @@ impl Crl {
             })
             .map_err(broken)?;
         let mut reader = SliceReader::new(raw.signed).map_err(broken)?;
-        let mut found = reader.sequence(|fields| Fields::read(fields)).map_err(broken)?;
+        let mut found = reader.sequence(Fields::read).map_err(broken)?;
         if found.algorithm != raw.algorithm {
             return Err(bad("it names two signature algorithms".into()));
         }

@@ -268,7 +268,7 @@ impl Certified {
         // Names first: an authority that asks for somebody else has nothing to say about this certificate.
         let name = self.name_in(&parsed)?;
         match signed {
-            Signed::At(times) if times.is_empty() => return Err(no("there is no time of signing".into())),
+            Signed::At([]) => return Err(no("there is no time of signing".into())),
             Signed::At(times) => {
                 for time in times {
                     self.authorities.inner.verify(leaf, travelled, *time, Some(times), now)?;

@@ -8,6 +8,7 @@ use crate::pki::{
 };
 use std::path::Path;
 
+type Files = At<Vec<At<String>>>;
 type Add = fn(&mut CertificateAuthoritiesBuilder, &Path) -> Result<(), PkiError>;
 
 impl Lint<'_> {
@@ -16,7 +17,7 @@ impl Lint<'_> {
         let doc = at.get();
         let before = self.problems.len();
         let mut builder = CertificateAuthorities::builder();
-        let lists: [(&str, Option<&At<Vec<At<String>>>>, Add); 3] = [
+        let lists: [(&str, Option<&Files>, Add); 3] = [
             ("roots", Some(&doc.roots), CertificateAuthoritiesBuilder::roots),
             ("intermediates", doc.intermediates.as_ref(), CertificateAuthoritiesBuilder::intermediates),
             ("crls", doc.crls.as_ref(), CertificateAuthoritiesBuilder::crls),
