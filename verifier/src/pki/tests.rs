@@ -177,11 +177,14 @@ fn a_path_leads_to_a_root_through_what_is_on_disk_or_travelled() {
     let ca = root.child("ca", |_| {});
     let leaf = ca.leaf(|_| {});
     let disk = Disk::of(&[&root], &[&ca]);
-    assert_eq!(disk.release(&[leaf.clone()], UNPROVEN).unwrap(), "release@example.org (by certificate)");
+    assert_eq!(
+        disk.release(std::slice::from_ref(&leaf), UNPROVEN).unwrap(),
+        "release@example.org (by certificate)"
+    );
     // Intermediates that travel are as good; the root alone is a matter of trust.
     let bare = Disk::of(&[&root], &[]);
     bare.release(&[leaf.clone(), ca.der.clone()], UNPROVEN).unwrap();
-    invalid(bare.release(&[leaf.clone()], UNPROVEN), "none of the roots");
+    invalid(bare.release(std::slice::from_ref(&leaf), UNPROVEN), "none of the roots");
     // A root that travels is nobody's: the same name with another key, and an unrelated one.
     let other = Disk::of(&[&Authority::root("root", |_| {})], &[]);
     invalid(other.release(&[leaf.clone(), ca.der.clone(), root.der.clone()], UNPROVEN), "");
