@@ -117,3 +117,30 @@ kill "$authority_pid"
 code=0
 wait "$authority_pid" || code=$?
 same 'SIGTERM: it ends well' 0 "$code"
+
+part 'new keys, and a backup that comes back'
+check 'rotate everything' 0 'certificate-log' "${sw[@]}" authority rotate --dir authority log certificate-log issuer timestamps tokens
+start_authority
+"${sw[@]}" authority token --dir authority --subject "$who" >token
+check 'cosign signs with the new keys' 0 'Wrote bundle' "$COSIGN" sign-blob --yes "${services[@]}" --bundle new.json blob
+for bundle in blob new; do
+  check "cosign verifies $bundle.json" 0 'Verified OK' "$COSIGN" verify-blob --new-bundle-format "${trust[@]}" "${identity[@]}" --bundle "$bundle.json" blob
+  check "sigstore-python verifies $bundle.json" 0 'OK' "${py[@]}" verify identity "${py_identity[@]}" --bundle "$bundle.json" blob
+done
+check 'cosign verifies the image of before' 0 "$bundle_signature" "$COSIGN" verify --output json "${trust[@]}" "${identity[@]}" "$ref"
+check 'and so do we' 0 '"decision": ?"allow"' "${sw[@]}" verify --policy policy.yaml --output json "$ref"
+check 'the closed log is there' 0 "" curl -fsS --noproxy '*' "$url/log/1/api/v2/checkpoint"
+check 'backup while it serves' 0 'log entries' "${sw[@]}" authority backup --dir authority --to saved
+kill "$authority_pid"
+wait "$authority_pid" || true
+check 'a backup is not served' 4 'is a backup' "${sw[@]}" authority serve --dir saved --listen 127.0.0.1:0
+mv authority lost
+check 'restore' 0 'log entries' "${sw[@]}" authority restore --from saved --dir authority
+start_authority
+check 'sigstore-python signs with what was restored' 0 'Transparency log entry created' "${py[@]}" sign --identity-token "$(cat token)" --overwrite blob-py
+for bundle in blob new; do
+  check "cosign verifies $bundle.json with three logs" 0 'Verified OK' "$COSIGN" verify-blob --new-bundle-format "${trust[@]}" "${identity[@]}" --bundle "$bundle.json" blob
+done
+check 'cosign verifies what was signed now' 0 'Verified OK' "$COSIGN" verify-blob --new-bundle-format "${trust[@]}" "${identity[@]}" --bundle blob-py.sigstore.json blob-py
+kill "$authority_pid"
+wait "$authority_pid" || true
