@@ -600,17 +600,31 @@ pub(crate) struct Keyless {
     #[arg(long, value_name = "TEXT|FILE")]
     pub(crate) identity_token: Option<String>,
     /// Take the token from here alone: environment, github-actions, buildkite-agent, circleci, google,
-    /// spiffe, filesystem
+    /// google-impersonate, spiffe, filesystem
     #[arg(long, value_name = "NAME")]
     pub(crate) oidc_provider: Option<String>,
+    /// Do not ask the CI system for a token: somebody logs in
+    #[arg(long, conflicts_with = "oidc_provider")]
+    pub(crate) oidc_disable_ambient_providers: bool,
+    /// How somebody logs in at a terminal: in the browser, by a code for another device, or not at all. Without it,
+    /// in the browser where there is one
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) fulcio_auth_flow: Option<AuthFlow>,
     /// Issuer to log in at
     #[arg(long, value_name = "URL")]
     pub(crate) oidc_issuer: Option<Url>,
     /// Client that we are to the issuer
     #[arg(long, value_name = "ID", default_value = "sigstore")]
     pub(crate) oidc_client_id: String,
-    /// Services to use (signing_config.json, version 0.2)
-    #[arg(long, value_name = "FILE", env = "SEAWORTHY_SIGNING_CONFIG")]
+    /// File with the client's secret, where it has one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) oidc_client_secret_file: Option<PathBuf>,
+    /// Where the browser comes back to: http://localhost:PORT/PATH. Any port without it
+    #[arg(long, value_name = "URL")]
+    pub(crate) oidc_redirect_url: Option<Url>,
+    /// Services to use: a signing_config.json of version 0.2, or public-good or staging, which come with this
+    /// program
+    #[arg(long, value_name = "FILE|NAME", env = "SEAWORTHY_SIGNING_CONFIG")]
     pub(crate) signing_config: Option<PathBuf>,
     /// Services to use and the trusted root to verify with, in one file (ClientTrustConfig)
     #[arg(long, value_name = "FILE", env = "SEAWORTHY_TRUST_CONFIG")]
@@ -627,12 +641,22 @@ pub(crate) struct Keyless {
     /// Timestamp authority to use (RFC 3161)
     #[arg(long, value_name = "URL")]
     pub(crate) timestamp_server_url: Option<Url>,
-    /// Trusted root to verify with what was made (trusted_root.json)
-    #[arg(long = "trusted-root", value_name = "FILE")]
+    /// Trusted root to verify with what was made: a file (trusted_root.json), or public-good, staging or github.
+    /// Where an embedded signing configuration is used, its root without this
+    #[arg(long = "trusted-root", value_name = "FILE|NAME")]
     pub(crate) trusted_root: Option<PathBuf>,
     /// Say what a failed run left signed and not pushed. It is pushed first in any case
     #[arg(long)]
     pub(crate) resume: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthFlow {
+    #[value(name = "normal", alias = "browser")]
+    Browser,
+    Device,
+    #[value(name = "token", alias = "none")]
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,7 +1,7 @@
 //! The flags of the commands about files: `sign-blob`, `attest-blob`, `verify-blob`. Named as cosign names
 //! them.
 
-use crate::args::Password;
+use crate::args::{Keyless, Password};
 use crate::pki_args::PrivateCas;
 use clap::Args;
 use std::path::PathBuf;
@@ -9,23 +9,28 @@ use std::path::PathBuf;
 /// Sign a file
 ///
 /// The signature is a Sigstore bundle, which cosign reads too. A file of any size is read once, in pieces;
-/// an Ed25519 key alone signs the bytes themselves, up to 64 MiB.
+/// an Ed25519 key alone signs the bytes themselves, up to 64 MiB. What was signed with an identity is verified
+/// before it is written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  seaworthy sign-blob --key release.key --bundle app.tar.gz.sigstore.json app.tar.gz")]
+Examples:
+  seaworthy sign-blob --key release.key --bundle app.tar.gz.sigstore.json app.tar.gz
+  seaworthy sign-blob --signing-config public-good --bundle app.tar.gz.sigstore.json app.tar.gz")]
 pub(crate) struct SignBlob {
     /// The file; '-' reads standard input
     pub(crate) file: PathBuf,
     /// Private key: a PEM file (cosign's, PKCS#8, SEC1 or PKCS#1), env://VARIABLE, NAME://RESOURCE for the
-    /// plugin sigstore-kms-NAME, or pkcs11:…
+    /// plugin sigstore-kms-NAME, or pkcs11:…; without it, an identity
+    /// signs
     #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
-    pub(crate) key: PathBuf,
+    pub(crate) key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) password: Password,
     /// Where to write the bundle; standard output without it
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keyless: Keyless,
 }
 
 /// Sign a statement about a file: an SBOM, provenance, scan results
@@ -36,22 +41,29 @@ Example:
     --bundle app.att.sigstore.json app.tar.gz")]
 pub(crate) struct AttestBlob {
     /// The file; '-' reads standard input
-    pub(crate) file: PathBuf,
+    #[arg(required_unless_present = "statement")]
+    pub(crate) file: Option<PathBuf>,
     /// Private key: a PEM file (cosign's, PKCS#8, SEC1 or PKCS#1), env://VARIABLE, NAME://RESOURCE for the
-    /// plugin sigstore-kms-NAME, or pkcs11:…
+    /// plugin sigstore-kms-NAME, or pkcs11:…; without it, an identity
+    /// signs
     #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
-    pub(crate) key: PathBuf,
+    pub(crate) key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) password: Password,
     /// spdx, cyclonedx, slsaprovenance1, slsaprovenance02, vuln, openvex, link, custom, or a URI
     #[arg(long = "type", value_name = "TYPE", default_value = "custom")]
     pub(crate) predicate_type: String,
     /// The predicate, JSON
-    #[arg(long, value_name = "FILE")]
-    pub(crate) predicate: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "statement")]
+    pub(crate) predicate: Option<PathBuf>,
+    /// Sign this in-toto statement as it is, instead of making one for a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "predicate", "predicate_type"])]
+    pub(crate) statement: Option<PathBuf>,
     /// Where to write the bundle; standard output without it
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keyless: Keyless,
 }
 
 /// Verify a file's signature, or a statement about it, in a Sigstore bundle

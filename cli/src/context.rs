@@ -4,7 +4,7 @@
 //! on its own what a flag means.
 
 use crate::args::{Global, Password, SignatureForm, Signing};
-use crate::commands::identity::{self, Told, Who};
+use crate::commands::identity::{self, Made, Told, Who};
 use crate::exit::{Failure, Outcome};
 use crate::keys;
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use seaworthy_oci::{
     Selector, Sink, Source, limits,
 };
 use seaworthy_sign::{Formats, Secret, Signer};
-use seaworthy_verifier::{Authority, PublicKey, Trust, TrustedKey};
+use seaworthy_verifier::{PublicKey, Trust};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -352,9 +352,8 @@ pub(crate) async fn signing(args: &Signing, options: &OpenOptions) -> Outcome<Si
         SignatureForm::Legacy => Formats::Legacy,
         SignatureForm::Both => Formats::Both,
     };
-    let (signer, who, told, trust) = identity::signer(&args.keyless, key, formats, options)?;
-    let public_key = PublicKey::from_spki(signer.public_key().as_spki_der())
-        .map_err(|why| Failure::local(format!("cannot verify with the signing key: {why}")))?;
+    let Made { signer, who, told, trust } = identity::signer(&args.keyless, key, formats, options)?;
+    let public_key = identity::public_key(signer.as_ref())?;
     let mut annotations = BTreeMap::new();
     for text in &args.annotations {
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
@@ -376,12 +375,6 @@ pub(crate) async fn signing(args: &Signing, options: &OpenOptions) -> Outcome<Si
         identity: args.sign_container_identity.clone(),
         created: source_date_epoch()?.or_else(|| Some(now().as_second())),
     })
-}
-
-/// The signing key itself as an authority: what was just signed must verify with it.
-pub(crate) fn key_authority(signing: &SigningContext) -> Authority {
-    let key = TrustedKey { key: signing.public_key.clone(), not_before: None, not_after: None };
-    Authority::keys("signer", vec![key], None)
 }
 
 /// Whether `location` can be written to, said before any work is done.

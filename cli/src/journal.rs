@@ -51,8 +51,19 @@ impl Journal {
         Ok(Self { dir: state_dir()?.join("journal").join(place.hex()).join(digest.hex()) })
     }
 
+    /// The journal of bundles about a file, that come of signing `payload` (its digest): they are written, not
+    /// pushed.
+    pub(crate) fn of_file(payload: &Digest) -> Outcome<Self> {
+        Ok(Self { dir: state_dir()?.join("journal").join("files").join(payload.hex()) })
+    }
+
     /// Keeps `evidence`.
     pub(crate) fn keep(&self, evidence: &Evidence) -> Outcome<Kept> {
+        self.keep_json(&evidence.to_json()?)
+    }
+
+    /// Keeps a bundle.
+    pub(crate) fn keep_json(&self, json: &[u8]) -> Outcome<Kept> {
         let fail = |e: std::io::Error| {
             Failure::local(format!("cannot keep signatures in {}: {e}", self.dir.display()))
                 .hint("set SEAWORTHY_STATE_DIR to a directory that can be written to")
@@ -62,16 +73,20 @@ impl Journal {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&self.dir).map_err(fail)?;
-        let json = evidence.to_json()?;
-        let path = self.dir.join(format!("{}.json", Digest::sha256(&json).hex()));
-        context::write_file(&path, &json, Access::Secret)?;
+        let path = self.dir.join(format!("{}.json", Digest::sha256(json).hex()));
+        context::write_file(&path, json, Access::Secret)?;
         // The name itself has to survive, not only the content.
         std::fs::File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(fail)?;
         Ok(Kept { path })
     }
 
-    /// What an earlier run kept, in a fixed order.
+    /// The evidence that an earlier run kept, in a fixed order.
     pub(crate) fn kept(&self) -> Outcome<Vec<(Kept, Evidence)>> {
+        self.kept_json()?.into_iter().map(|(kept, json)| Ok((kept, Evidence::from_json(&json)?))).collect()
+    }
+
+    /// What an earlier run kept, in a fixed order.
+    pub(crate) fn kept_json(&self) -> Outcome<Vec<(Kept, Vec<u8>)>> {
         let fail = |path: &Path, e: std::io::Error| {
             Failure::local(format!("cannot read kept signatures at {}: {e}", path.display()))
         };
@@ -96,8 +111,7 @@ impl Journal {
         let mut kept = Vec::with_capacity(paths.len());
         for path in paths {
             let json = context::read_kept(&path)?;
-            let evidence = Evidence::from_json(&json)?;
-            kept.push((Kept { path }, evidence));
+            kept.push((Kept { path }, json));
         }
         Ok(kept)
     }

@@ -438,18 +438,47 @@ pub async fn check_item(
     let subjects = [item.subject.clone()];
     let examined =
         fetch_and_examine(source, item, Question { subjects: &subjects, authorities, now }).await?;
+    Ok(checked(examined))
+}
+
+/// Checks a piece that is not attached yet, as it will be found: a blob with its media type and the
+/// annotations of its layer, about `subject`. What signs asks this before it pushes.
+pub fn check_piece(
+    media_type: &str,
+    content: Vec<u8>,
+    annotations: BTreeMap<String, String>,
+    subject: &Digest,
+    authorities: &[Authority],
+    now: Timestamp,
+) -> Checked {
+    let (kind, format) = match media_type {
+        legacy::SIMPLE_SIGNING => (Kind::Signature, Format::SimpleSigning),
+        legacy::ENVELOPE => (Kind::Attestation, Format::Envelope),
+        bundle if is_bundle_type(bundle) => (Kind::Bundle, Format::Bundle),
+        _ => (Kind::Other, Format::Other),
+    };
+    let descriptor = Descriptor::of(media_type, &content);
+    let item = Item { annotations, ..Item::new(kind, format, subject, &descriptor, &descriptor) }.too_large();
+    let question = Question { subjects: std::slice::from_ref(subject), authorities, now };
+    checked(match item.broken.clone() {
+        Some(why) => unopened(&item, Unopened::Broken(why)),
+        None => check::examine(&item, content, question),
+    })
+}
+
+fn checked(examined: Examined) -> Checked {
     let standing = match examined.outcome {
         Outcome::Verified(verified) => Standing::Valid { signers: verified.signers().to_vec() },
         Outcome::UnknownSigner(reasons) => Standing::UnknownSigner { reasons },
         Outcome::Invalid(reason) => Standing::Invalid { reason },
         Outcome::Unsigned => Standing::Unsigned,
     };
-    Ok(Checked {
+    Checked {
         standing,
         kind: examined.kind,
         predicate_type: examined.predicate_type,
         claimed_signer: examined.claimed_signer,
-    })
+    }
 }
 
 async fn fetch_and_examine(

@@ -68,6 +68,16 @@ impl Trust {
         Self::from_json(sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT, "public-good")
     }
 
+    /// The `signing_config.json` that belongs to an embedded root: where its Sigstore is reached. `None` for names
+    /// without one. It is as old as the release, too.
+    pub fn embedded_signing_config(name: &str) -> Option<&'static str> {
+        match name {
+            "public-good" => Some(sigstore_trust_root::SIGSTORE_PRODUCTION_SIGNING_CONFIG),
+            "staging" => Some(sigstore_trust_root::SIGSTORE_STAGING_SIGNING_CONFIG),
+            _ => None,
+        }
+    }
+
     /// The root that trusts nobody. It serves to check that a log entry belongs to its envelope, which needs
     /// no trust.
     pub(crate) fn nobody() -> Result<Self, String> {

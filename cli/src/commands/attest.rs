@@ -15,6 +15,7 @@ use seaworthy_sign::{Attested, Predicate, PredicateType};
 
 pub(crate) async fn run(args: &Attest, options: &OpenOptions, printer: &Printer) -> Outcome {
     let signing = context::signing(&args.signing, options).await?;
+    identity::say_plan(&signing.who, &signing.public_key, &signing.told, printer);
     let predicate_type: PredicateType = args.predicate_type.parse()?;
     context::must_be_writable(&context::reference(&args.image)?.location)?;
     let bytes = context::read_input(&args.predicate, "predicate")?;

@@ -4,19 +4,20 @@
 //! Nothing is assumed: without a key and without a configuration that names a certificate authority there is
 //! no signer, and no public service is asked that was not named. A login is offered only at a terminal.
 
-use crate::args::Keyless;
+use crate::args::{AuthFlow, Keyless};
 use crate::context::{self, SigningContext};
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::journal::Journal;
 use crate::printer::Printer;
 use futures_util::StreamExt as _;
 use seaworthy_oci::{OpenOptions, Pinned, Sink, limits, registry::PlainHttp};
 use seaworthy_sign::keyless::{
-    DeviceLogin, Http, HttpOptions, IdentitySigner, Selection, Services, TokenSource, TrustConfig,
-    WitnessedSigner, oidc, plan,
+    Ambient, Flow, Http, HttpOptions, IdentitySigner, Login, Prompt, Selection, Services, TokenSource,
+    TrustConfig, WitnessedSigner, oidc, plan,
 };
-use seaworthy_sign::{Formats, Prepared, Signer};
-use seaworthy_verifier::{Authority, Identity, Trust};
+use seaworthy_sign::{Evidence, Formats, Prepared, Secret, Signer};
+use seaworthy_verifier::evidence::{Standing, check_piece};
+use seaworthy_verifier::{Authority, Explanation, Identity, PublicKey, Trust, TrustedKey};
 use std::future::Future;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -41,6 +42,15 @@ pub(crate) struct Told {
     pub(crate) public: Vec<String>,
     /// Whether there is anything about a signature that could not be made again for nothing.
     pub(crate) witnessed: bool,
+    /// Whether a log is told.
+    pub(crate) logged: bool,
+}
+
+impl Told {
+    fn of(services: &Services) -> Self {
+        let logged = services.logs.wanted > 0;
+        Self { public: plan::public_services(services), witnessed: true, logged }
+    }
 }
 
 /// The services that the flags name, and the trusted root where they name one.
@@ -52,13 +62,18 @@ fn services(args: &Keyless) -> Outcome<(Services, Option<Trust>)> {
             "services are named twice: give --signing-config, or --trust-config, or their URLs",
         ));
     }
-    let mut trust = match &args.trusted_root {
-        Some(path) => Some(Trust::load(path).map_err(Failure::local)?),
-        None => None,
-    };
+    let mut trust = args.trusted_root.as_deref().map(super::blob::trusted_root).transpose()?;
     let now = context::now();
     let services = if let Some(path) = &args.signing_config {
-        Services::from_signing_config(&context::read_input(path, "signing configuration")?, now)?
+        match path.to_str().and_then(|name| Some((name, Trust::embedded_signing_config(name)?))) {
+            Some((name, config)) => {
+                if trust.is_none() {
+                    trust = Trust::embedded(name).transpose().map_err(Failure::local)?;
+                }
+                Services::from_signing_config(config.as_bytes(), now)?
+            }
+            None => Services::from_signing_config(&context::read_input(path, "signing configuration")?, now)?,
+        }
     } else if let Some(path) = &args.trust_config {
         let config = TrustConfig::from_json(&context::read_input(path, "trust configuration")?, now)?;
         if trust.is_none() {
@@ -81,18 +96,83 @@ fn services(args: &Keyless) -> Outcome<(Services, Option<Trust>)> {
 }
 
 /// The login that is offered to a person.
-fn login(args: &Keyless, services: &Services) -> Option<DeviceLogin> {
-    // Somebody has to read the code, and somebody has to be there.
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return None;
+fn login(args: &Keyless, services: &Services) -> Outcome<Option<Login>> {
+    // Somebody has to read what is shown, and somebody has to be there.
+    let nobody = !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal();
+    let Some(issuer) = args.oidc_issuer.as_ref().or_else(|| services.issuers.first()).filter(|_| !nobody)
+    else {
+        return Ok(None);
+    };
+    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    let browser = cfg!(target_os = "macos") || ["BROWSER", "DISPLAY", "WAYLAND_DISPLAY"].into_iter().any(set);
+    let flow = match args.fulcio_auth_flow {
+        Some(AuthFlow::Never) => return Ok(None),
+        Some(AuthFlow::Browser) => Flow::Browser,
+        Some(AuthFlow::Device) => Flow::Device,
+        // A browser on the other end of a connection would come back to a port of another machine.
+        None if browser && !set("SSH_CONNECTION") => Flow::Browser,
+        None => Flow::Device,
+    };
+    let client_secret = match &args.oidc_client_secret_file {
+        Some(path) => Some(Arc::new(Secret::new(context::read_input(path, "client secret")?))),
+        None => None,
+    };
+    let redirect = args.oidc_redirect_url.clone();
+    let (issuer, client_id) = (issuer.clone(), args.oidc_client_id.clone());
+    Ok(Some(Login { issuer, client_id, client_secret, redirect, flow, show }))
+}
+
+fn show(prompt: Prompt<'_>) {
+    match prompt {
+        Prompt::Code { place, code } => anstream::eprintln!("open {place} and enter the code {code}"),
+        Prompt::Page(page) => {
+            anstream::eprintln!("log in at {page}");
+            let opener = std::env::var("BROWSER").ok().filter(|program| !program.is_empty());
+            let opener = opener.unwrap_or_else(|| match cfg!(target_os = "macos") {
+                true => "open".into(),
+                false => "xdg-open".into(),
+            });
+            let null = std::process::Stdio::null;
+            let opened = std::process::Command::new(opener)
+                .arg(page)
+                .stdin(null())
+                .stdout(null())
+                .stderr(null())
+                .spawn();
+            // Where no browser opens, the page is on the terminal.
+            drop(opened);
+        }
     }
-    let issuer = args.oidc_issuer.as_ref().or_else(|| services.issuers.first())?.clone();
-    let show = |place: &str, code: &str| anstream::eprintln!("open {place} and enter the code {code}");
-    Some(DeviceLogin { issuer, client_id: args.oidc_client_id.clone(), show })
 }
 
 /// What signs, in whose name, and who is told.
-pub(crate) type Made = (Box<dyn Signer>, Who, Told, Option<Trust>);
+pub(crate) struct Made {
+    /// Who signs.
+    pub(crate) signer: Box<dyn Signer>,
+    /// In whose name.
+    pub(crate) who: Who,
+    /// Who is told.
+    pub(crate) told: Told,
+    /// What to verify with what was made.
+    pub(crate) trust: Option<Trust>,
+}
+
+/// cosign's older form has room for the entry of one Rekor v1 log and for one timestamp: of the services, those.
+fn older_form(mut services: Services) -> Outcome<Services> {
+    let logs = &mut services.logs;
+    for group in &mut logs.groups {
+        group.retain(|endpoint| endpoint.version == 1);
+    }
+    logs.groups.retain(|group| !group.is_empty());
+    if logs.groups.is_empty() || logs.wanted != 1 || services.timestamps.wanted > 1 {
+        return Err(Failure::usage(
+            "the older form of signatures has room for the entry of one Rekor v1 log and one timestamp, and these \
+             services are others",
+        )
+        .hint("leave --signature-format at bundle, or sign with a key alone"));
+    }
+    Ok(services)
+}
 
 /// The signer of the flags, around `key` where there is one.
 pub(crate) fn signer(
@@ -101,18 +181,15 @@ pub(crate) fn signer(
     formats: Formats,
     options: &OpenOptions,
 ) -> Outcome<Made> {
-    let (services, trust) = services(args)?;
+    let (mut services, trust) = services(args)?;
     let asks = args.identity_token.is_some() || args.oidc_provider.is_some();
     if key.is_some() && asks {
         return Err(Failure::usage("a key and an identity cannot sign together")
             .hint("leave out --key (or SEAWORTHY_KEY), or the token"));
     }
     let told = services.logs.wanted + services.timestamps.wanted > 0;
-    if (key.is_none() || told) && formats != Formats::Bundle && !services.is_empty() {
-        return Err(Failure::usage(
-            "--signature-format legacy has no room for certificates, log entries and timestamps here",
-        )
-        .hint("leave it at bundle, or sign with a key alone"));
+    if formats != Formats::Bundle && told {
+        services = older_form(services)?;
     }
     let http = || -> Outcome<Http> {
         if options.offline && !services.is_empty() {
@@ -130,12 +207,13 @@ pub(crate) fn signer(
         Ok(Http::new(&HttpOptions { ca_files: options.registry.ca_files.clone(), plain_http, patience })?)
     };
     match key {
-        Some(key) if !told => Ok((Box::new(key), Who::Key, Told::default(), trust)),
+        Some(key) if !told => Ok(Made { signer: Box::new(key), who: Who::Key, told: Told::default(), trust }),
         Some(key) => {
             let mut used = services.clone();
             used.authorities = Selection::default();
-            let told = Told { public: plan::public_services(&used), witnessed: true };
-            Ok((Box::new(WitnessedSigner::new(key, http()?, used)?), Who::Key, told, trust))
+            let told = Told::of(&used);
+            let signer = Box::new(WitnessedSigner::new(key, http()?, used)?);
+            Ok(Made { signer, who: Who::Key, told, trust })
         }
         None if services.authorities.groups.is_empty() => Err(no_signer(asks || !services.is_empty())),
         None => {
@@ -146,11 +224,18 @@ pub(crate) fn signer(
                 given: args.identity_token.as_deref(),
                 provider,
                 env: &env,
-                login: login(args, &services),
+                ambient: match args.oidc_disable_ambient_providers {
+                    true => Ambient::PassedOver,
+                    false => Ambient::Asked,
+                },
+                login: login(args, &services)?,
             })?;
-            let told = Told { public: plan::public_services(&services), witnessed: true };
+            let told = Told::of(&services);
             let signer = Arc::new(IdentitySigner::new(http, services, tokens)?);
-            Ok((Box::new(Arc::clone(&signer)), Who::Identity(signer), told, trust))
+            if trust.is_none() {
+                return Err(no_trust());
+            }
+            Ok(Made { signer: Box::new(Arc::clone(&signer)), who: Who::Identity(signer), told, trust })
         }
     }
 }
@@ -168,17 +253,41 @@ fn no_signer(keyless: bool) -> Failure {
 }
 
 /// For the plan: who will sign.
-pub(crate) fn describe(signing: &SigningContext) -> String {
-    match &signing.who {
-        Who::Key => signing.public_key.id(),
+pub(crate) fn describe(who: &Who, key: &PublicKey) -> String {
+    match who {
+        Who::Key => key.id(),
         Who::Identity(signer) => format!("an identity, by {}", signer.tokens().describe()),
     }
 }
 
-/// The signer as an authority: what was just signed must verify with it.
-pub(crate) fn own_authority(signing: &SigningContext) -> Outcome<Authority> {
-    let Who::Identity(signer) = &signing.who else { return Ok(context::key_authority(signing)) };
-    let trust = signing.trust.clone().ok_or_else(no_trust)?;
+/// The plan of a command that has no longer one: who signs, and which public services are told. Nobody is told
+/// of a signature of a key alone, and nothing is said.
+pub(crate) fn say_plan(who: &Who, key: &PublicKey, told: &Told, printer: &Printer) {
+    if told.witnessed {
+        let public = if told.public.is_empty() { "none".into() } else { told.public.join(", ") };
+        printer.say(format!("signs: {}; public services: {public}", describe(who, key)));
+    }
+}
+
+/// The public key of `signer`, as the verifier reads it.
+pub(crate) fn public_key(signer: &dyn Signer) -> Outcome<PublicKey> {
+    PublicKey::from_spki(signer.public_key().as_spki_der())
+        .map_err(|why| Failure::local(format!("cannot verify with the signing key: {why}")))
+}
+
+/// The signer as an authority: what was just signed must verify with it. An identity is known when there is a
+/// certificate.
+pub(crate) fn own_authority(
+    who: &Who,
+    key: &PublicKey,
+    told: &Told,
+    trust: Option<&Trust>,
+) -> Outcome<Authority> {
+    let Who::Identity(signer) = who else {
+        let key = TrustedKey { key: key.clone(), not_before: None, not_after: None };
+        return Ok(Authority::keys("signer", vec![key], trust.filter(|_| told.logged).cloned()));
+    };
+    let trust = trust.cloned().ok_or_else(no_trust)?;
     let found = signer
         .identity()
         .ok_or_else(|| Failure::local("the certificate does not name one identity and its issuer"))?;
@@ -186,10 +295,40 @@ pub(crate) fn own_authority(signing: &SigningContext) -> Outcome<Authority> {
     Ok(Authority::keyless("signer", identity, trust))
 }
 
+impl SigningContext {
+    /// See [`own_authority`].
+    pub(crate) fn authority(&self) -> Outcome<Authority> {
+        own_authority(&self.who, &self.public_key, &self.told, self.trust.as_ref())
+    }
+
+    /// Judges what was signed as everybody else will, before anybody else sees it.
+    fn judge(&self, evidence: &Evidence) -> Outcome<()> {
+        let piece = evidence.piece();
+        let (subject, authority) = (&evidence.subject().digest, self.authority()?);
+        let content = piece.content.to_vec();
+        let checked =
+            check_piece(piece.media_type, content, piece.annotations, subject, &[authority], context::now());
+        match checked.standing {
+            Standing::Valid { .. } => Ok(()),
+            Standing::UnknownSigner { reasons } => Err(refused(&reasons)),
+            Standing::Invalid { reason } => Err(refused(&[reason])),
+            _ => Err(refused(&[])),
+        }
+    }
+}
+
+/// What was signed here is not accepted by what it is to be verified with.
+pub(crate) fn refused(reasons: &[Explanation]) -> Failure {
+    let why: Vec<String> = reasons.iter().map(|r| format!("{}: {}", r.code.code(), r.message)).collect();
+    let why = if why.is_empty() { "it carries no signature".into() } else { why.join("; ") };
+    Failure::new(Exit::No, format!("what was signed is not accepted, so it goes nowhere: {why}"))
+        .hint("the trusted root has to know these services: their certificate authority, log and timestamps")
+}
+
 /// Without a trusted root nobody can say whether what was made verifies.
 pub(crate) fn no_trust() -> Failure {
-    Failure::usage("no trusted root to verify with what was made")
-        .hint("give --trusted-root FILE, --trust-config FILE, or a --policy that names one")
+    Failure::usage("no trusted root to verify with what was made: it is verified before anybody else sees it")
+        .hint("give --trusted-root FILE or --trust-config FILE; the public Sigstore's root is --trusted-root public-good")
 }
 
 /// Runs one future for each manifest, several at once, all of them to their end: what one of them signed is
@@ -225,6 +364,10 @@ pub(crate) async fn resume(
                     .warn(format!("not pushed, because it is not by this signer: {}", kept.path().display()));
                 continue;
             }
+            if let Err(why) = signing.judge(&evidence) {
+                printer.warn(format!("not pushed: {}: {}", kept.path().display(), why.message));
+                continue;
+            }
             seaworthy_sign::publish_evidence(place, &evidence).await?;
             journal.done(kept)?;
         }
@@ -237,7 +380,8 @@ pub(crate) async fn resume(
     Ok(())
 }
 
-/// Pushes what was prepared. What could not be made again for nothing is kept on disk until it is pushed.
+/// Judges what was prepared, and pushes it. What could not be made again for nothing is kept on disk until it is
+/// pushed.
 pub(crate) async fn publish(
     place: &dyn Sink,
     subject: &Pinned,
@@ -254,12 +398,20 @@ pub(crate) async fn publish(
     for piece in prepared {
         match piece {
             Ok(piece) => {
+                let signed = || {
+                    piece.iter().filter_map(|item| match item {
+                        Prepared::Signed(evidence) => Some(evidence),
+                        Prepared::AlreadyThere(_) => None,
+                    })
+                };
+                if let Err(e) = signed().try_for_each(|evidence| signing.judge(evidence)) {
+                    failed = failed.or(Some(e));
+                    continue;
+                }
                 let mut kept = Vec::new();
                 if let Some(journal) = &journal {
-                    for item in &piece {
-                        if let Prepared::Signed(evidence) = item {
-                            kept.push(journal.keep(evidence)?);
-                        }
+                    for evidence in signed() {
+                        kept.push(journal.keep(evidence)?);
                     }
                 }
                 pieces.push((piece, kept));

@@ -79,7 +79,7 @@ impl Plan {
 pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer) -> Outcome {
     // Whatever can be wrong with the flags is found before anything is read or written.
     let signing = context::signing(&args.signing, options).await?;
-    let policies = policies(args, &signing)?;
+    let policies = policies(args)?;
     let formats: Vec<Format> =
         args.sbom_format.iter().map(|name| super::sbom::format(name)).collect::<Outcome<_>>()?;
     let wanted = context::platforms(&args.platforms.platform)?;
@@ -100,7 +100,7 @@ pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer
             seaworthy_sign::Formats::Legacy => "legacy",
             seaworthy_sign::Formats::Both => "bundle and legacy",
         },
-        signer: identity::describe(&signing),
+        signer: identity::describe(&signing.who, &signing.public_key),
         policies: args.policy.iter().map(|p| p.display().to_string()).collect(),
         public_services: signing.told.public.clone(),
     };
@@ -175,22 +175,18 @@ fn destination(args: &Release) -> Outcome<Reference> {
 }
 
 /// The policies of `--policy`; without them, the signer itself is the policy, which is known when it signed.
-fn policies(args: &Release, signing: &SigningContext) -> Outcome<Option<Vec<Policy>>> {
+fn policies(args: &Release) -> Outcome<Option<Vec<Policy>>> {
     if !args.policy.is_empty() {
         return super::policy::load(&args.policy).map(Some);
     }
-    match (&signing.who, &signing.trust) {
-        (identity::Who::Identity(_), None) => Err(identity::no_trust()),
-        _ => Ok(None),
-    }
+    Ok(None)
 }
 
 /// The policy that the signer makes: signed and inventoried by it.
 fn own_policy(signing: &SigningContext) -> Outcome<Vec<Policy>> {
     let requirements = [Requirement::Signature, Requirement::Sbom];
     Ok(vec![
-        Policy::require(vec![identity::own_authority(signing)?], &requirements)
-            .map_err(|e| super::policy::failure(&e))?,
+        Policy::require(vec![signing.authority()?], &requirements).map_err(|e| super::policy::failure(&e))?,
     ])
 }
 

@@ -136,6 +136,7 @@ pub(crate) fn write_bundle(prepared: &[Prepared], path: Option<&Path>) -> Outcom
 
 pub(crate) async fn run(args: &Sign, options: &OpenOptions, printer: &Printer) -> Outcome {
     let signing = context::signing(&args.signing, options).await?;
+    identity::say_plan(&signing.who, &signing.public_key, &signing.told, printer);
     context::must_be_writable(&context::reference(&args.image)?.location)?;
     let opened = context::open_sink(&args.image, options).await?;
     if args.recursive && args.bundle.is_some() {

@@ -4,7 +4,10 @@
 //! beyond their limits: a typing error here would hand out identities.
 
 use crate::error::{Error, Result};
-use crate::limits::{CONFIG_BYTES, ISSUERS, REQUESTS_PER_SECOND, STATIC_TOKENS, SUBJECT_BYTES};
+use crate::limits::{
+    CERTIFICATE_MOST, CERTIFICATE_SECONDS, CONFIG_BYTES, ISSUERS, REQUESTS_PER_SECOND, STATIC_TOKENS,
+    SUBJECT_BYTES,
+};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use url::{Host, Url};
@@ -34,6 +37,9 @@ pub(crate) struct Config {
     /// out.
     #[serde(default)]
     pub(crate) last_seen: Option<PathBuf>,
+    /// How long a signing certificate is valid.
+    #[serde(default = "certificate_seconds")]
+    pub(crate) certificate_seconds: i64,
     /// Requests a second that change something.
     #[serde(default = "requests_per_second")]
     pub(crate) requests_per_second: u32,
@@ -41,6 +47,10 @@ pub(crate) struct Config {
 
 fn requests_per_second() -> u32 {
     REQUESTS_PER_SECOND
+}
+
+fn certificate_seconds() -> i64 {
+    CERTIFICATE_SECONDS
 }
 
 /// On or off.
@@ -237,6 +247,11 @@ impl Config {
                 return Err(Error::usage(format!("a subject has 1 to {SUBJECT_BYTES} bytes")));
             }
         }
+        if !(10..=CERTIFICATE_MOST).contains(&config.certificate_seconds) {
+            return Err(Error::usage(format!(
+                "certificateSeconds: a certificate is valid for 10 to {CERTIFICATE_MOST} seconds"
+            )));
+        }
         if config.requests_per_second == 0 {
             return Err(Error::usage("requestsPerSecond: 0 would answer nobody"));
         }
@@ -270,6 +285,7 @@ mod tests {
         assert_eq!(Config::read(&text).unwrap().1, address);
         let with = |line: &str| Config::read(&text.replace("issuers: []", line)).map(|_| ());
         assert!(with("issuers: [{url: 'https://a.example', type: email}]").is_ok());
+        assert!(with("certificateSeconds: 86400").is_ok());
         for bad in [
             "issuers: [{url: 'http://a.example', type: email}]",
             "issuers: [{url: 'https://a.example', type: any}]",
@@ -281,6 +297,8 @@ mod tests {
             "issuers: [{url: 'http://127.0.0.1:8400', type: uri}]",
             "issuer: []",
             "requestsPerSecond: 0",
+            "certificateSeconds: 9",
+            "certificateSeconds: 86401",
         ] {
             assert!(with(bad).is_err(), "{bad}");
         }

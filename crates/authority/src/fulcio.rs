@@ -8,7 +8,6 @@
 
 use crate::error::Refused;
 use crate::identity::{Identities, Identity};
-use crate::limits::CERTIFICATE_SECONDS;
 use crate::log::Log;
 use crate::rekor::decode;
 use crate::verify::Key;
@@ -59,6 +58,8 @@ pub(crate) struct Fulcio {
     pub(crate) log_key: std::sync::Arc<PrivateKey>,
     pub(crate) log: Log,
     pub(crate) identities: Identities,
+    /// How long a certificate is valid.
+    pub(crate) certificate_seconds: i64,
 }
 
 impl Fulcio {
@@ -93,7 +94,7 @@ impl Fulcio {
 
         let failed = |e: crate::Error| Refused::unavailable(e.to_string());
         let from = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let until = from + SignedDuration::from_secs(CERTIFICATE_SECONDS);
+        let until = from + SignedDuration::from_secs(self.certificate_seconds);
         if until > self.issuer.until {
             return Err(Refused::unavailable("the authority's own certificate has expired"));
         }

@@ -76,6 +76,9 @@ pub const CLAIM_BYTES: usize = 1_024;
 /// How long a signing certificate is valid. Sigstore's clients expect that it covers one run of a build.
 pub const CERTIFICATE_SECONDS: i64 = 600;
 
+/// How long authority.yaml may let one be valid: whoever steals its key has it for so long.
+pub const CERTIFICATE_MOST: i64 = 24 * 3_600;
+
 /// How far the clocks of identity providers may be off.
 pub const CLOCK_SKEW_SECONDS: i64 = 60;
 

@@ -182,6 +182,7 @@ impl Authority {
                 log_key: ct_key,
                 log: ct,
                 identities: Identities::new(&config, &address, &tokens),
+                certificate_seconds: config.certificate_seconds,
             },
             log,
             log_id,

@@ -15,6 +15,7 @@
 pub mod closure;
 pub mod digest;
 pub mod error;
+pub mod http;
 pub mod layout;
 pub mod limits;
 pub mod manifest;

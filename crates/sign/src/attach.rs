@@ -12,7 +12,7 @@ use crate::evidence::{Content, Evidence, Format, Formats, Text};
 use crate::search::{self, Scope, Wanted};
 use crate::signer::{Payload, Signer};
 use crate::statement::{self, PAYLOAD_TYPE, Predicate, PredicateType, SIGNATURE_TYPE};
-use crate::{bundle, legacy, simple_signing};
+use crate::{annotations, bundle, legacy, simple_signing};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use seaworthy_oci::manifest::{annotation, media_type};
@@ -229,7 +229,9 @@ async fn bundle_content(signer: &dyn Signer, predicate_type: &str, statement: &[
 
 async fn legacy_signature_content(signer: &dyn Signer, payload: Vec<u8>) -> Result<Content> {
     let made = bundle::seal(signer, &Payload::Blob(&payload)).await?;
-    Ok(Content::LegacySignature { payload: Text::new(payload)?, signature: STANDARD.encode(made.signature) })
+    let beside = annotations::write(&made.material, annotations::Over::Signature)?;
+    let signature = STANDARD.encode(made.signature);
+    Ok(Content::LegacySignature { payload: Text::new(payload)?, signature, beside })
 }
 
 async fn legacy_attestation_content(
@@ -240,7 +242,8 @@ async fn legacy_attestation_content(
     let payload = Payload::Dsse { payload_type: PAYLOAD_TYPE, payload: statement };
     let made = bundle::seal(signer, &payload).await?;
     let envelope = Text::new(bundle::envelope_json(PAYLOAD_TYPE, statement, &made.signature)?)?;
-    Ok(Content::LegacyAttestation { predicate_type: predicate_type.into(), envelope })
+    let beside = annotations::write(&made.material, annotations::Over::Envelope)?;
+    Ok(Content::LegacyAttestation { predicate_type: predicate_type.into(), envelope, beside })
 }
 
 /// Pushes what was prepared. Doing it twice is the same as doing it once.
@@ -271,32 +274,16 @@ pub async fn publish_evidence(sink: &dyn Sink, evidence: &Evidence) -> Result<Ou
             let superseded = evidence.supersedes.clone();
             Ok(Outcome { format, manifest, tag: None, change: Change::Added, superseded })
         }
-        Content::LegacySignature { payload, signature } => {
-            let signature = (simple_signing::SIGNATURE_ANNOTATION, signature.as_str());
-            let layer = (simple_signing::MEDIA_TYPE, payload);
-            add_legacy(sink, evidence, ".sig", layer, &[signature]).await
-        }
-        Content::LegacyAttestation { predicate_type, envelope } => {
-            let annotations = [
-                (simple_signing::SIGNATURE_ANNOTATION, ""),
-                (search::LEGACY_TYPE_ANNOTATION, predicate_type.as_str()),
-            ];
-            let layer = (bundle::ENVELOPE_MEDIA_TYPE, envelope);
-            add_legacy(sink, evidence, ".att", layer, &annotations).await
-        }
+        Content::LegacySignature { payload, .. } => add_legacy(sink, evidence, ".sig", payload).await,
+        Content::LegacyAttestation { envelope, .. } => add_legacy(sink, evidence, ".att", envelope).await,
     }
 }
 
-async fn add_legacy(
-    sink: &dyn Sink,
-    evidence: &Evidence,
-    suffix: &str,
-    (media_type, content): (&str, &Text),
-    annotations: &[(&str, &str)],
-) -> Result<Outcome> {
-    let mut layer = Descriptor::of(media_type, content.as_bytes());
+async fn add_legacy(sink: &dyn Sink, evidence: &Evidence, suffix: &str, content: &Text) -> Result<Outcome> {
+    let piece = evidence.piece();
+    let mut layer = Descriptor::of(piece.media_type, piece.content);
     sink.push_blob(&layer, content).await?;
-    layer.annotations = annotations.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    layer.annotations = piece.annotations;
     let tag = evidence.subject.digest.tag(suffix);
     let (manifest, change) = legacy::add_layer(sink, &tag, &layer, &evidence.supersedes).await?;
     let format = Format::Legacy;

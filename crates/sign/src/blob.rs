@@ -67,6 +67,17 @@ impl Blob {
         Ok(Self { sha256, hash, digest, content })
     }
 
+    /// A file of which the SHA-256 alone is known: enough for statements about it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadInput`] for another digest.
+    pub fn named(digest: &Digest) -> Result<Self> {
+        let sha256: Option<[u8; 32]> = hex::decode(digest.hex()).ok().and_then(|bytes| bytes.try_into().ok());
+        let sha256 = sha256
+            .ok_or_else(|| Error::new("name", digest, ErrorKind::BadInput("it is no SHA-256".into())))?;
+        Ok(Self { sha256, hash: Hash::Sha256, digest: sha256.to_vec(), content: None })
+    }
+
     /// The SHA-256 of the file, whatever the key hashes with.
     pub fn sha256(&self) -> [u8; 32] {
         self.sha256
@@ -106,12 +117,11 @@ pub async fn sign(signer: &dyn Signer, blob: &Blob) -> Result<(Signed, Vec<u8>)>
     Ok((signed, json))
 }
 
-/// A statement about a file, signed, as a bundle.
+/// A statement about a file.
 ///
 /// # Errors
-/// As [`statement::attestation`] and [`bundle::seal`].
-pub async fn attest(
-    signer: &dyn Signer,
+/// As [`statement::attestation`].
+pub fn statement(
     blob: &Blob,
     name: Option<&str>,
     predicate_type: &PredicateType,
@@ -120,8 +130,15 @@ pub async fn attest(
     let digest: Digest = format!("sha256:{}", hex::encode(blob.sha256))
         .parse()
         .map_err(|e: seaworthy_oci::Error| Error::new("name", "file", ErrorKind::Local(e.to_string())))?;
-    let payload = statement::attestation(&digest, name, predicate_type, predicate)?;
-    let sealed = Payload::Dsse { payload_type: statement::PAYLOAD_TYPE, payload: &payload };
+    statement::attestation(&digest, name, predicate_type, predicate)
+}
+
+/// A statement, signed, as a bundle: one of [`statement()`], or one that somebody else wrote.
+///
+/// # Errors
+/// Those of [`bundle::seal`].
+pub async fn attest(signer: &dyn Signer, payload: &[u8]) -> Result<Vec<u8>> {
+    let sealed = Payload::Dsse { payload_type: statement::PAYLOAD_TYPE, payload };
     let signed = bundle::seal(signer, &sealed).await?;
-    bundle::bundle_json(statement::PAYLOAD_TYPE, &payload, &signed)
+    bundle::bundle_json(statement::PAYLOAD_TYPE, payload, &signed)
 }

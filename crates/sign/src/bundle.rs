@@ -3,6 +3,7 @@
 //! Bundles are written in version 0.3 in the bytes that cosign 3 writes for the same input, and read in all
 //! versions. Nothing leaves [`seal`] whose signature does not verify with the signer's public key.
 
+use crate::annotations;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Hash;
 use crate::signer::{Beside, Material, Payload, Signed, Signer, Witnesses};
@@ -10,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sigstore_types::bundle::{Bundle, SignatureContent};
 use sigstore_types::dsse::DsseEnvelope;
+use std::collections::BTreeMap;
 
 /// The media type of a bundle as we write it.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -104,7 +106,7 @@ fn write_head(out: &mut Vec<u8>, material: &Material) -> Result<()> {
             out.extend_from_slice(format!(r#"{{"publicKey":{{"hint":{}}}"#, quoted(hint)?).as_bytes());
             write_witnesses(out, witnesses);
         }
-        Material::Certificate { certificate, witnesses } => {
+        Material::Certificate { certificate, witnesses, .. } => {
             let certificate = STANDARD.encode(certificate);
             out.extend_from_slice(format!(r#"{{"certificate":{{"rawBytes":"{certificate}"}}"#).as_bytes());
             write_witnesses(out, witnesses);
@@ -185,9 +187,14 @@ impl Statement {
         }
     }
 
-    /// The statement in a bare envelope, if it is one.
-    pub(crate) fn of_envelope(json: &[u8]) -> Option<Self> {
-        Some(Self::new(serde_json::from_slice::<DsseEnvelope>(json).ok()?))
+    /// The statement in a bare envelope, if it is one, with what its annotations carry.
+    pub(crate) fn of_envelope(json: &[u8], annotations: &BTreeMap<String, String>) -> Option<Self> {
+        let beside = annotations::Read::of(annotations);
+        let envelope = serde_json::from_slice::<DsseEnvelope>(json).ok()?;
+        // This form has no timestamp over the signature; the log's time stands for it.
+        let timestamps = beside.log_entries;
+        let (certificate, log_entries) = (beside.certificate, beside.log_entries);
+        Some(Self { certificate, log_entries, timestamps, ..Self::new(envelope) })
     }
 
     fn new(envelope: DsseEnvelope) -> Self {

@@ -147,6 +147,9 @@ impl fmt::Display for ErrorKind {
             | Self::Signer(why)
             | Self::Conflict(why)
             | Self::Local(why) => f.write_str(why),
+            Self::Service(seaworthy_oci::ErrorKind::Server { status }) => {
+                write!(f, "{status}: the service is in trouble")
+            }
             Self::Images(kind) | Self::Service(kind) => kind.fmt(f),
         }
     }

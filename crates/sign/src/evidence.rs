@@ -4,16 +4,20 @@
 //! for reasons that have nothing to do with it. So the two are apart, and what lies between can be written
 //! down and read back.
 
-use crate::bundle::Statement;
+use crate::annotations;
+use crate::bundle::{self, Statement};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::PublicKey;
+use crate::search;
 use crate::signer::{Payload, Signer};
+use crate::simple_signing;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use seaworthy_oci::source::BlobReader;
 use seaworthy_oci::{BlobContent, Descriptor, Digest, strict};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Cursor;
 use std::sync::Arc;
@@ -73,9 +77,35 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub(crate) enum Content {
-    Bundle { predicate_type: String, bundle: Text },
-    LegacySignature { payload: Text, signature: String },
-    LegacyAttestation { predicate_type: String, envelope: Text },
+    Bundle {
+        predicate_type: String,
+        bundle: Text,
+    },
+    LegacySignature {
+        payload: Text,
+        signature: String,
+        /// Certificate, log entry and timestamp.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        beside: BTreeMap<String, String>,
+    },
+    LegacyAttestation {
+        predicate_type: String,
+        envelope: Text,
+        /// Certificate and log entry.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        beside: BTreeMap<String, String>,
+    },
+}
+
+/// One piece of evidence as it will lie in a registry: a blob, its type, and the annotations on it.
+#[derive(Debug, Clone)]
+pub struct Piece<'a> {
+    /// The blob's media type.
+    pub media_type: &'static str,
+    /// The blob.
+    pub content: &'a [u8],
+    /// What stands beside it, for cosign's older form.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// JSON that was signed or holds a signature. Shared and not copied: it may be as large as an SBOM.
@@ -150,6 +180,27 @@ impl Evidence {
         }
     }
 
+    /// The blob that is pushed, with its annotations.
+    pub fn piece(&self) -> Piece<'_> {
+        let (media_type, content, own, beside) = match &self.content {
+            Content::Bundle { bundle, .. } => (bundle::MEDIA_TYPE, bundle, Vec::new(), None),
+            Content::LegacySignature { payload, signature, beside } => {
+                let own = vec![(simple_signing::SIGNATURE_ANNOTATION, signature.as_str())];
+                (simple_signing::MEDIA_TYPE, payload, own, Some(beside))
+            }
+            Content::LegacyAttestation { predicate_type, envelope, beside } => {
+                let own = vec![
+                    (simple_signing::SIGNATURE_ANNOTATION, ""),
+                    (search::LEGACY_TYPE_ANNOTATION, predicate_type.as_str()),
+                ];
+                (bundle::ENVELOPE_MEDIA_TYPE, envelope, own, Some(beside))
+            }
+        };
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let annotations = beside.cloned().unwrap_or_default().into_iter().chain(own).collect();
+        Piece { media_type, content: content.as_bytes(), annotations }
+    }
+
     /// As JSON, to be kept until it is pushed.
     ///
     /// # Errors
@@ -177,12 +228,11 @@ impl Evidence {
     pub fn verify(&self, key: &PublicKey) -> Result<()> {
         let bad = |why: &str| Error::new("check", "evidence", ErrorKind::SelfCheck(why.into()));
         let statement = match &self.content {
-            Content::LegacySignature { payload, signature } => {
+            Content::LegacySignature { payload, signature, .. } => {
                 let signature = STANDARD.decode(signature).map_err(|_| bad("bad base64"))?;
                 return key.verify(&Payload::Blob(payload.as_bytes()), &signature);
             }
-            Content::Bundle { bundle, .. } => Statement::of_bundle(bundle.as_bytes()),
-            Content::LegacyAttestation { envelope, .. } => Statement::of_envelope(envelope.as_bytes()),
+            _ => self.statement(),
         }
         .ok_or_else(|| bad("it holds no signed statement"))?;
         let payload = Payload::Dsse { payload_type: &statement.payload_type, payload: &statement.payload };
@@ -193,14 +243,23 @@ impl Evidence {
     /// beside an image.
     pub fn is_by(&self, signer: &dyn Signer) -> bool {
         match &self.content {
-            Content::LegacySignature { payload, signature } => STANDARD
-                .decode(signature)
-                .is_ok_and(|signature| signer.made(&Payload::Blob(payload.as_bytes()), &signature)),
-            Content::Bundle { bundle, .. } => {
-                Statement::of_bundle(bundle.as_bytes()).is_some_and(|s| s.made_by(signer))
+            Content::LegacySignature { payload, signature, beside } => {
+                let beside = annotations::Read::of(beside);
+                STANDARD.decode(signature).is_ok_and(|signature| {
+                    signer.made_with(&Payload::Blob(payload.as_bytes()), &signature, &beside.beside())
+                })
             }
-            Content::LegacyAttestation { envelope, .. } => {
-                Statement::of_envelope(envelope.as_bytes()).is_some_and(|s| s.made_by(signer))
+            _ => self.statement().is_some_and(|statement| statement.made_by(signer)),
+        }
+    }
+
+    /// The statement in it, where it is one.
+    fn statement(&self) -> Option<Statement> {
+        match &self.content {
+            Content::LegacySignature { .. } => None,
+            Content::Bundle { bundle, .. } => Statement::of_bundle(bundle.as_bytes()),
+            Content::LegacyAttestation { envelope, beside, .. } => {
+                Statement::of_envelope(envelope.as_bytes(), beside)
             }
         }
     }

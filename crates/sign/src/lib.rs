@@ -10,6 +10,7 @@
 //! The two steps, [`attach::prepare_signature`] or [`attach::prepare_attestation`] and then
 //! [`attach::publish`], are apart, so that signatures that were made can be kept when a push fails.
 
+mod annotations;
 pub mod attach;
 pub mod blob;
 pub mod bundle;
@@ -36,7 +37,7 @@ pub use attach::{
 };
 pub use blob::Blob;
 pub use error::{Error, ErrorKind, Result};
-pub use evidence::{Evidence, Format, Formats};
+pub use evidence::{Evidence, Format, Formats, Piece};
 pub use key::{Algorithm, Hash, KeyFile, PrivateKey, PublicKey};
 pub use key_ref::KeyRef;
 pub use legacy::add_layer as add_legacy_layer;

@@ -5,6 +5,7 @@
 //! not find out" must not end in a second signature. The work is bounded, newest first; beyond the bounds
 //! the search ends, and the worst that follows is evidence that is there twice.
 
+use crate::annotations;
 use crate::bundle::{self, Statement, encoded_len};
 use crate::error::{Error, ErrorKind, Result};
 use crate::signer::{Payload, Signer};
@@ -224,7 +225,7 @@ pub(crate) async fn among_legacy_attestations(source: &dyn Source, wanted: &Want
             continue;
         }
         let Some(json) = passed_over(source.blob_bytes(layer, layer.size).await)? else { continue };
-        if let Some(read) = Statement::of_envelope(&json) {
+        if let Some(read) = Statement::of_envelope(&json, &layer.annotations) {
             wanted.sort(&read, &layer.digest, &raw.descriptor, &mut found);
         }
         if found.same.is_some() && wanted.scope == Scope::Same {
@@ -252,7 +253,10 @@ pub(crate) async fn among_legacy_signatures(
                 .annotations
                 .get(simple_signing::SIGNATURE_ANNOTATION)
                 .and_then(|s| STANDARD.decode(s).ok())
-                .is_some_and(|signature| signer.made(&Payload::Blob(payload), &signature))
+                .is_some_and(|signature| {
+                    let beside = annotations::Read::of(&layer.annotations);
+                    signer.made_with(&Payload::Blob(payload), &signature, &beside.beside())
+                })
     };
     Ok(image.layers.iter().any(ours).then_some(raw.descriptor))
 }

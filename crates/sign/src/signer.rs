@@ -87,6 +87,9 @@ pub enum Material {
     Certificate {
         /// The certificate, DER.
         certificate: Vec<u8>,
+        /// Who issued it, and who issued that one, as far as the authority said; DER. Bundles leave it out,
+        /// because a verifier has it; cosign's older form carries it.
+        chain: Vec<Vec<u8>>,
         /// The witnesses.
         witnesses: Witnesses,
     },

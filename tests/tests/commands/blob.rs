@@ -62,7 +62,7 @@ fn the_conformance_wrapper_gives_the_same_answers() {
         let ran = world.shell(&format!("'{}' verify-bundle {staging} {words}", wrapper.display()));
         assert_eq!(ran.code == 0, ends_well, "{}", ran.transcript());
     }
-    world.shell(&format!("'{}' sign-bundle x", wrapper.display())).expect(2);
+    world.shell(&format!("'{}' sign x", wrapper.display())).expect(2);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The guides, word for word: every `sh` block of a page runs, in order, in one shell.
 //!
 //! A block with `exit=N` behind `sh` must end with that code; all others with 0. `$REGISTRY` is a registry on
-//! loopback, `$AUTHORITY` a free port of it.
+//! loopback, `$AUTHORITY` a free port of it. In pages about identities, `$TRUST`, `$ROOT` and `$ISSUER` are those of
+//! a private Sigstore there, and the CI system offers a token.
 
+use super::services::Services;
 use super::world::{World, root};
 use seaworthy_tests::door::Frame;
 use seaworthy_tests::registry::Lab;
@@ -32,7 +34,26 @@ fn script(page: &str) -> String {
 }
 
 fn follow(page: &str) {
+    follow_in(page, World::new());
+}
+
+/// As somebody whose CI system offers a token, with a private Sigstore at hand.
+fn follow_signed_in(page: &str) {
     let mut world = World::new();
+    let services = Services::start(&mut world);
+    let token = services.token(&world, "ci@example.com");
+    for (name, value) in [
+        ("TRUST", "authority/client_trust_config.json"),
+        ("ROOT", "authority/trusted_root.json"),
+        ("ISSUER", services.url.as_str()),
+        ("SIGSTORE_ID_TOKEN", token.as_str()),
+    ] {
+        world.env(name, value);
+    }
+    follow_in(page, world);
+}
+
+fn follow_in(page: &str, mut world: World) {
     world.drawer();
     let lab = Lab::start();
     world.env("REGISTRY", &lab.host());
@@ -72,13 +93,31 @@ fn private_sigstore() {
 }
 
 #[test]
+fn keyless() {
+    follow_signed_in("keyless.md");
+}
+
+#[test]
+fn migrate_from_cosign() {
+    follow_signed_in("migrate-from-cosign.md");
+}
+
+#[test]
 fn every_page_is_followed() {
     let mut pages: Vec<String> = std::fs::read_dir(root().join("docs/guide"))
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     pages.sort();
-    let followed =
-        ["air-gap.md", "deployment.md", "kms.md", "pipeline.md", "private-sigstore.md", "sboms.md"];
+    let followed = [
+        "air-gap.md",
+        "deployment.md",
+        "keyless.md",
+        "kms.md",
+        "migrate-from-cosign.md",
+        "pipeline.md",
+        "private-sigstore.md",
+        "sboms.md",
+    ];
     assert_eq!(pages, followed);
 }

@@ -71,9 +71,7 @@ fn sign_and_attest_are_accepted_by_identity_and_by_no_other() {
             "attest oci:img --type https://example.com/p --predicate p.json {TRUST} --identity-token token"
         ))
         .expect(0);
-    let issuer = std::fs::read_to_string(k.world.path("authority/signing_config.json")).unwrap();
-    let issuer: serde_json::Value = serde_json::from_str(&issuer).unwrap();
-    let issuer = issuer["caUrls"][0]["url"].as_str().unwrap().trim_end_matches('/').to_owned();
+    let issuer = k.services.url.clone();
     let verify = |identity: &str| {
         k.world.run(&format!(
             "verify oci:img --trusted-root authority/trusted_root.json --certificate-identity {identity} \
@@ -176,9 +174,17 @@ fn nothing_is_signed_by_default_and_nobody_is_told() {
     k.world.image("harbor", "img");
     k.world.run("sign oci:img --identity-token token").expect(2).says("--signing-config");
     k.world.run("sign oci:img").expect(2).says("--key");
+    std::fs::write(k.world.path("file"), "ahoy\n").unwrap();
+    k.world.run("sign-blob file --identity-token token").expect(2).says("--signing-config");
+    k.world.run("sign-blob file").expect(2).says("--key");
+    let config = "--signing-config authority/signing_config.json";
+    k.world.run(&format!("sign oci:img {config} --identity-token token")).expect(2).says("trusted root");
     k.world.run(&format!("sign oci:img {TRUST}")).expect(2).says("identity token");
     k.world.run(&format!("sign oci:img --offline {TRUST} --identity-token token")).expect(2);
-    k.world.run(&format!("sign oci:img {TRUST} --identity-token token --signature-format legacy")).expect(2);
+    k.world
+        .run(&format!("sign oci:img {TRUST} --identity-token token --signature-format legacy"))
+        .expect(2)
+        .says("Rekor v1");
     k.world
         .run(&format!("sign oci:img {TRUST} --identity-token token --key testdata/keys/demo.key"))
         .expect(2);
@@ -231,4 +237,113 @@ fn a_key_with_witnesses_signs_the_same_way() {
     k.services.forget();
     k.world.run(&run).expect(0);
     assert_eq!(k.counts(), (0, 0, 0));
+}
+
+/// A root that does not know the services: everybody would refuse what they make, so nobody gets it.
+#[test]
+fn what_the_trusted_root_does_not_accept_is_pushed_nowhere() {
+    let k = Keyless::new();
+    std::fs::write(k.world.path("p.json"), r#"{"built":true}"#).unwrap();
+    std::fs::write(k.world.path("file"), "ahoy\n").unwrap();
+    k.world.image("fleet", "img");
+    let before = k.world.run("tree oci:img --output json").expect(0).stdout;
+    let by = format!("{TRUST} --trusted-root public-good --identity-token token");
+    for command in [
+        format!("sign oci:img {by}"),
+        format!("sign oci:img --recursive {by}"),
+        format!("attest oci:img --type https://example.com/p --predicate p.json {by}"),
+        format!("sign oci:img --key testdata/keys/demo.key {TRUST} --trusted-root public-good"),
+        format!("sign-blob file --bundle file.json {by}"),
+        format!("attest-blob file --type https://example.com/p --predicate p.json --bundle file.json {by}"),
+    ] {
+        k.world.run(&command).expect(1).says("goes nowhere");
+        assert_eq!(k.kept(), 0);
+    }
+    k.world
+        .run(&format!("release oci:testdata/images/fleet --to oci:img {by}"))
+        .expect(1)
+        .never_says("released");
+    assert_eq!(before, k.world.run("tree oci:img --output json").expect(0).stdout);
+    assert!(!k.world.path("file.json").exists());
+}
+
+#[test]
+fn files_are_signed_and_attested_with_an_identity() {
+    let k = Keyless::new();
+    std::fs::write(k.world.path("file"), "ahoy\n").unwrap();
+    std::fs::write(k.world.path("other"), "ahoj\n").unwrap();
+    std::fs::write(k.world.path("p.json"), r#"{"a":1}"#).unwrap();
+    let by = format!("{TRUST} --identity-token token");
+    let signed = k.world.run(&format!("--output json sign-blob {by} --bundle file.json file")).expect(0);
+    let document = signed.says("public services: none").json();
+    assert!(document["signer"].as_str().unwrap().starts_with(WHO), "{document}");
+    assert_eq!(document["publicServices"], serde_json::json!([]));
+    k.world
+        .run(&format!(
+            "attest-blob {by} --type https://example.com/p --predicate p.json --bundle att.json file"
+        ))
+        .expect(0);
+    assert_eq!(k.counts(), (2, 2, 2));
+    let issuer = k.services.url.clone();
+    for bundle in ["file.json", "att.json"] {
+        let verify = |who: &str, file: &str| {
+            k.world.run(&format!(
+                "--offline verify-blob --bundle {bundle} --trusted-root authority/trusted_root.json \
+                 --certificate-identity {who} --certificate-oidc-issuer {issuer} {file}"
+            ))
+        };
+        verify(WHO, "file").expect(0);
+        verify(WHO, "other").expect(1).says("subject-mismatch");
+        verify("other@example.com", "file").expect(1).says("identity-mismatch");
+    }
+    // From standard input to standard output, and a statement that somebody else wrote.
+    let piped = k.world.shell(&format!("cat file | seaworthy -q sign-blob {by} - > piped.json")).expect(0);
+    drop(piped);
+    let digest = document["digest"].as_str().unwrap().trim_start_matches("sha256:");
+    let statement = format!(
+        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"file","digest":{{"sha256":"{digest}"}}}}],"predicateType":"https://example.com/p","predicate":{{}}}}"#
+    );
+    std::fs::write(k.world.path("statement.json"), statement).unwrap();
+    let wrapper = super::world::root().join("tests/conformance/seaworthy-conformance");
+    let wrapper = wrapper.display();
+    let given = "--trusted-root authority/trusted_root.json --signing-config authority/signing_config.json";
+    k.world
+        .shell(&format!(
+            "set -e; '{wrapper}' sign-bundle --identity-token \"$(cat token)\" --bundle one.json {given} file\n\
+             '{wrapper}' sign-bundle --in-toto --identity-token \"$(cat token)\" --bundle two.json {given} statement.json\n\
+             for b in piped one two; do '{wrapper}' verify-bundle --bundle $b.json --certificate-identity {WHO} \
+             --certificate-oidc-issuer {issuer} --trusted-root authority/trusted_root.json file; done"
+        ))
+        .expect(0);
+    let two = std::fs::read_to_string(k.world.path("two.json")).unwrap();
+    assert!(two.contains("dsseEnvelope"));
+    for bad in ["[]", r#"{"subject":[{"digest":{"sha1":"aa"}}],"predicateType":"x"}"#] {
+        std::fs::write(k.world.path("statement.json"), bad).unwrap();
+        k.world.run(&format!("attest-blob {by} --statement statement.json")).expect(4);
+    }
+    k.world.run(&format!("attest-blob {by} --statement statement.json file")).expect(2);
+}
+
+/// A bundle that could not be written is not lost: the next run writes it and signs nothing.
+#[test]
+fn a_bundle_of_a_file_that_could_not_be_written_is_kept() {
+    let k = Keyless::new();
+    std::fs::write(k.world.path("file"), "ahoy\n").unwrap();
+    std::fs::write(k.world.path("p.json"), r#"{"a":1}"#).unwrap();
+    let by = format!("{TRUST} --identity-token token");
+    for command in [
+        format!("sign-blob {by} --bundle out/b.json file"),
+        format!("attest-blob {by} --type https://example.com/p --predicate p.json --bundle out/b.json file"),
+    ] {
+        k.world.run(&command).expect(5).says("out/b.json");
+        assert_eq!(k.kept(), 1);
+        std::fs::create_dir(k.world.path("out")).unwrap();
+        k.services.forget();
+        k.world.run(&format!("{command} --resume")).expect(0).says("signed and not written");
+        // One certificate to know who we are.
+        assert_eq!(k.counts(), (1, 0, 0));
+        assert_eq!(k.kept(), 0);
+        k.world.run(&format!("{command} --resume")).expect(0).says("nothing was left over");
+        std::fs::remove_dir_all(k.world.path("out")).unwrap();
+    }
 }

@@ -7,16 +7,21 @@
 
 mod airgap;
 mod blob;
+mod choices;
 mod denials;
 mod documents;
+mod fake;
 mod guide;
 mod interop;
+mod issuer;
 mod keyless;
 mod kms;
 mod load;
 mod outcomes;
 mod pki;
+mod rekor_v1;
 mod services;
 mod snapshots;
+mod tokens;
 mod torture;
 mod world;

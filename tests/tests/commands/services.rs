@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 pub enum Door {
     /// This status, with a `Retry-After` of no time.
     Status(u16),
+    /// This status, and no word about when to come back.
+    Bare(u16),
     /// The connection is closed without an answer.
     Reset,
     /// The request goes through, and its answer is lost.
@@ -35,6 +37,7 @@ impl State {
         fault.2 -= 1;
         Some(match fault.1 {
             Door::Status(status) => (Trouble::Status(status, Some(0)), Heard::No),
+            Door::Bare(status) => (Trouble::Status(status, None), Heard::No),
             Door::Reset => (Trouble::Reset, Heard::No),
             Door::Lost => (Trouble::Reset, Heard::Yes),
         })
@@ -42,6 +45,8 @@ impl State {
 }
 
 pub struct Services {
+    /// Where it is reached.
+    pub url: String,
     password: Secret,
     state: Arc<Mutex<State>>,
     _door: door::Door,
@@ -50,12 +55,19 @@ pub struct Services {
 impl Services {
     /// An authority with its files in `world`'s directory `authority`.
     pub fn start(world: &mut World) -> Self {
+        Self::start_with(world, |yaml| yaml)
+    }
+
+    /// The same, with another `authority.yaml`.
+    pub fn start_with(world: &mut World, yaml: impl FnOnce(String) -> String) -> Self {
         let frame = Frame::new();
         let url = format!("http://{}", frame.address());
         world.scrub(&url, "http://services");
         let password = Secret::from("");
         let dir = world.path("authority");
         init(&Init { dir: &dir, url: &url, organization: "test", password: &password }).unwrap();
+        let file = dir.join("authority.yaml");
+        std::fs::write(&file, yaml(std::fs::read_to_string(&file).unwrap())).unwrap();
         let authority = Authority::open(&dir, &password).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -70,7 +82,7 @@ impl Services {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
         let door = frame.open(behind, move |_, path| shared.lock().unwrap().fate(path));
-        Self { password, state, _door: door }
+        Self { url, password, state, _door: door }
     }
 
     /// A token for `subject`.

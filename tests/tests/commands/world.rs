@@ -131,9 +131,15 @@ impl World {
 
     /// Runs `seaworthy` with these arguments, split at white space (`'…'` keeps some together).
     pub fn run(&self, arguments: &str) -> Ran {
+        self.finish(self.command(arguments), arguments)
+    }
+
+    /// The same, not started yet.
+    pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_seaworthy"));
         command.args(split(arguments));
-        self.finish(command, arguments)
+        command.env_clear().envs(self.env.iter().map(|(k, v)| (k, v))).current_dir(self.dir.path());
+        command
     }
 
     /// Runs a shell script with `seaworthy` on its path.
@@ -141,17 +147,12 @@ impl World {
         let bin = Path::new(env!("CARGO_BIN_EXE_seaworthy")).parent().unwrap();
         let path = format!("{}:{}", bin.display(), self.get("PATH"));
         let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command.env("PATH", path);
+        command.args(["-c", script]).current_dir(self.dir.path());
+        command.env_clear().envs(self.env.iter().map(|(k, v)| (k, v))).env("PATH", path);
         self.finish(command, script)
     }
 
     fn finish(&self, mut command: Command, shown: &str) -> Ran {
-        let path = command.get_envs().find_map(|(k, v)| (k == "PATH").then(|| v.unwrap().to_owned()));
-        command.env_clear().envs(self.env.iter().map(|(k, v)| (k, v))).current_dir(self.dir.path());
-        if let Some(path) = path {
-            command.env("PATH", path);
-        }
         command.stdin(std::process::Stdio::null());
         let output = command.output().unwrap();
         let clean = |bytes: &[u8]| {

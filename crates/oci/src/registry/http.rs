@@ -6,6 +6,8 @@
 
 use super::options::Options;
 use crate::error::{Error, ErrorKind, Result};
+pub(super) use crate::http::escaped;
+use crate::http::{innermost, is_loopback};
 use crate::{Repository, limits};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
@@ -101,7 +103,7 @@ impl Answer {
 
     /// `Retry-After`, as seconds or as an HTTP date (RFC 9110 section 10.2.3).
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        parse_retry_after(self.header(RETRY_AFTER)?, jiff::Timestamp::now())
+        crate::http::retry_after(self.header(RETRY_AFTER)?, jiff::Timestamp::now())
     }
 
     /// The failure that this answer is.
@@ -134,15 +136,6 @@ impl Answer {
             (None, false) => error.hint(remedy),
         }
     }
-}
-
-fn parse_retry_after(text: &str, now: jiff::Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let then = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(then.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
 /// The registry's own words out of an error body (distribution specification, "Error Codes"), shortened
@@ -182,16 +175,6 @@ pub(super) fn error_code(body: &[u8]) -> Option<String> {
     value.get("errors")?.get(0)?.get("code")?.as_str().map(str::to_owned)
 }
 
-/// An outsider's text as it may be shown: one line, no control characters, not long.
-pub(super) fn escaped(text: &str) -> String {
-    let mut shown = String::new();
-    for c in text.chars().take(300) {
-        // Quotes read better plain, and harm nobody.
-        if matches!(c, '"' | '\'') { shown.push(c) } else { shown.extend(c.escape_debug()) }
-    }
-    shown
-}
-
 /// The host and port of a URL, without anything that could be secret.
 pub(super) fn shown_host(url: &Url) -> String {
     let host = url.host_str().unwrap_or("?");
@@ -228,7 +211,7 @@ impl Http {
     /// certificate authorities, and only one for other machines may go through a proxy.
     fn client(&self, url: &Url) -> Result<Client> {
         let tls = url.scheme() == "https";
-        let loopback = repository_of(url).is_some_and(|r| r.is_loopback());
+        let loopback = is_loopback(url);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&(tls, loopback)) {
             return Ok(client.clone());
@@ -400,8 +383,7 @@ impl Http {
     /// The wait before try number `tried + 1`: doubled each time, with jitter over its upper half so that
     /// clients that failed together do not come back together.
     pub(super) fn backoff(&self, tried: u32) -> Duration {
-        let doubled = self.options.backoff.saturating_mul(1 << tried.saturating_sub(1).min(16));
-        jitter(doubled.min(limits::BACKOFF_MAX))
+        crate::http::backoff(self.options.backoff, tried, limits::BACKOFF_MAX)
     }
 
     /// The wait that `answer` asks for before try number `tried + 1`; `None` where there is to be none.
@@ -478,26 +460,9 @@ fn follows(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
 }
 
-/// Something between half of `duration` and all of it.
-pub(super) fn jitter(duration: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    duration.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
-}
-
 /// The registry of a URL, as [`Repository`] spells hosts.
 pub(super) fn repository_of(url: &Url) -> Option<Repository> {
     Repository::new(&shown_host(url), "x/x").ok()
-}
-
-/// The cause at the bottom: the outer layers say only that sending failed, and repeat the URL.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut next: Option<&dyn std::error::Error> = error.source();
-    while let Some(error) = next {
-        text = error.to_string();
-        next = error.source();
-    }
-    if text.is_empty() { "the HTTP client failed".into() } else { escaped(&text) }
 }
 
 fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
@@ -513,17 +478,6 @@ fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_in_both_forms() {
-        let now: jiff::Timestamp = "1994-11-06T08:49:30Z".parse().unwrap();
-        let parse = |text| parse_retry_after(text, now).map(|d| d.as_secs());
-        assert_eq!(parse("7"), Some(7));
-        assert_eq!(parse("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
-        assert_eq!(parse("Sun, 06 Nov 1994 08:49:20 GMT"), Some(0));
-        assert_eq!(parse("-1"), None);
-        assert_eq!(parse("soon"), None);
-    }
 
     #[test]
     fn the_words_of_a_registry_stay_on_one_short_line() {

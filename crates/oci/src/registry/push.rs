@@ -9,9 +9,10 @@
 //! read before we wrote has written by the time we look again.
 
 use super::auth::Scope;
-use super::http::{Answer, Call, jitter};
+use super::http::{Answer, Call};
 use super::{Registry, Session, accept, referrers, upload};
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::jitter;
 use crate::manifest::{Descriptor, Manifest, RawManifest, media_type};
 use crate::source::{BlobContent, Pushed, Sink, TagEdit};
 use crate::{Digest, limits, reference};

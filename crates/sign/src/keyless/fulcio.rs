@@ -5,7 +5,7 @@
 //! trust is the verifier's business.
 
 use super::certificate::Certificate;
-use super::http::{Call, Http};
+use super::http::{Call, Http, Patience};
 use super::oidc::Token;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::PrivateKey;
@@ -68,12 +68,17 @@ struct Chain {
 #[derive(Debug, Clone)]
 pub(super) struct Certified {
     pub(super) leaf: Arc<Certificate>,
-    /// Who issued it, as the authority says.
-    pub(super) issuer: Option<Arc<Certificate>>,
+    /// Who issued it, and who issued that one, as the authority says.
+    pub(super) chain: Arc<[Certificate]>,
 }
 
 /// Asks the authority at `base` for a certificate.
-pub(super) async fn certify(http: &Http, base: &Url, token: &Token, key: &PrivateKey) -> Result<Certified> {
+pub(super) async fn certify(
+    http: &Http,
+    (base, patience): (&Url, Patience),
+    token: &Token,
+    key: &PrivateKey,
+) -> Result<Certified> {
     let url = super::under(base, "api/v2/signingCert")?;
     let proof = key.sign(&Payload::Blob(token.proof_subject()?.as_bytes()))?;
     let request = Request {
@@ -87,7 +92,9 @@ pub(super) async fn certify(http: &Http, base: &Url, token: &Token, key: &Privat
         serde_json::to_vec(&request)
             .map_err(|e| Error::new("write", "certificate request", ErrorKind::Local(e.to_string())))?,
     );
-    let call = Call::post(&url, "get a certificate from", "application/json", Bytes::copy_from_slice(&body));
+    let mut call =
+        Call::post(&url, "get a certificate from", "application/json", Bytes::copy_from_slice(&body));
+    call.patience = patience;
     let answer = http.call(&call).await?;
     let odd = |why: String| call.error(ErrorKind::Signer(why));
     let response: Response = serde_json::from_slice(&answer.body).map_err(|e| {
@@ -99,7 +106,7 @@ pub(super) async fn certify(http: &Http, base: &Url, token: &Token, key: &Privat
     }
     let mut chain = Vec::with_capacity(pems.len());
     for pem in &pems {
-        chain.push(Arc::new(Certificate::from_pem(pem).map_err(&odd)?));
+        chain.push(Certificate::from_pem(pem).map_err(&odd)?);
     }
     let mut chain = chain.into_iter();
     let Some(leaf) = chain.next() else { return Err(odd("its chain is empty".into())) };
@@ -111,9 +118,9 @@ pub(super) async fn certify(http: &Http, base: &Url, token: &Token, key: &Privat
     if leaf.not_after() <= now || leaf.not_before() > now + 60 {
         return Err(odd("its certificate is not valid now; compare the clocks".into()));
     }
-    let issuer = chain.next();
-    if issuer.as_ref().is_some_and(|ca| !leaf.is_issued_by(ca)) {
+    let chain: Arc<[Certificate]> = chain.collect();
+    if chain.first().is_some_and(|issuer| !leaf.is_issued_by(issuer)) {
         return Err(odd("the second certificate of its chain did not issue the first".into()));
     }
-    Ok(Certified { leaf, issuer })
+    Ok(Certified { leaf: Arc::new(leaf), chain })
 }

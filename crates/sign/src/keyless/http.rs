@@ -11,8 +11,9 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Response};
 use seaworthy_oci::ErrorKind as Net;
+pub(super) use seaworthy_oci::http::escaped;
+use seaworthy_oci::http::{backoff, innermost, is_loopback};
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,9 @@ pub const TRY: Duration = Duration::from_secs(45);
 pub const CALL: Duration = Duration::from_secs(180);
 /// Tries of one call, the first included.
 pub const TRIES: u32 = 6;
+/// Tries of one call where another service could be asked instead. A try that was not answered in time is the
+/// last one then.
+pub const BRIEF_TRIES: u32 = 2;
 /// The longest `Retry-After` that is waited for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// The wait before the second try; it doubles from there up to [`BACKOFF_MAX`], with jitter.
@@ -56,6 +60,15 @@ pub struct Http {
     clients: Mutex<BTreeMap<(bool, bool), Client>>,
 }
 
+/// How long a service that does not answer is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// [`BRIEF_TRIES`]: there is another one.
+    Brief,
+    /// [`TRIES`].
+    Full,
+}
+
 /// A request to a service.
 pub(super) struct Call<'a> {
     pub(super) method: Method,
@@ -69,6 +82,7 @@ pub(super) struct Call<'a> {
     pub(super) header: Option<(&'static str, &'static str)>,
     /// Statuses that are an answer although they are no success.
     pub(super) also: &'static [u16],
+    pub(super) patience: Patience,
 }
 
 /// What came back.
@@ -90,6 +104,7 @@ impl<'a> Call<'a> {
             bearer: None,
             header: None,
             also: &[],
+            patience: Patience::Full,
         }
     }
 
@@ -113,58 +128,18 @@ pub(super) fn shown(url: &Url) -> String {
     url.to_string()
 }
 
-/// An outsider's text as it may be shown on a terminal: one short line.
-pub(super) fn escaped(text: &str) -> String {
-    let mut shown = String::new();
-    for c in text.trim().chars().take(300) {
-        if matches!(c, '"' | '\'') { shown.push(c) } else { shown.extend(c.escape_debug()) }
-    }
-    shown
-}
-
 /// What a service says in the body of a refusal.
 fn message(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     let text = ["message", "error_description", "error", "detail"]
         .iter()
         .find_map(|name| value.get(name).and_then(|v| v.as_str()).filter(|t| !t.is_empty()))?;
-    Some(escaped(text))
+    Some(escaped(text.trim()))
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
-fn innermost(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut next: Option<&dyn std::error::Error> = error.source();
-    while let Some(error) = next {
-        text = error.to_string();
-        next = error.source();
-    }
-    if text.is_empty() { "the HTTP client failed".into() } else { escaped(&text) }
-}
-
-/// Something between half of `duration` and all of it, so that clients that failed together do not come back
-/// together.
-pub(super) fn jitter(duration: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    duration.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
-}
-
-/// `Retry-After`, as seconds or as an HTTP date (RFC 9110 section 10.2.3).
+/// `Retry-After`.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let then = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(then.duration_since(jiff::Timestamp::now())).unwrap_or(Duration::ZERO))
+    seaworthy_oci::http::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, jiff::Timestamp::now())
 }
 
 /// Whether another try may end otherwise.
@@ -262,9 +237,15 @@ impl Http {
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(Trouble::Passing(error, asked)) => (error, asked),
             };
-            let doubled = BACKOFF.saturating_mul(1 << tried.saturating_sub(1).min(16)).min(BACKOFF_MAX);
-            let wait = asked.unwrap_or_else(|| jitter(doubled));
-            if tried >= TRIES || wait > RETRY_AFTER_MAX || Instant::now() + wait >= end {
+            let wait = asked.unwrap_or_else(|| backoff(BACKOFF, tried, BACKOFF_MAX));
+            let brief = call.patience == Patience::Brief;
+            let late = matches!(error.kind, ErrorKind::Service(Net::Timeout { .. }));
+            if tried >= if brief { BRIEF_TRIES } else { TRIES }
+                || (brief && (late || asked.is_some_and(|a| a > BACKOFF_MAX)))
+            {
+                return Err(error);
+            }
+            if wait > RETRY_AFTER_MAX || Instant::now() + wait >= end {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;

@@ -9,20 +9,24 @@
 //! not name, and the token to certificate authorities alone. A certificate that ends while the run goes on
 //! is replaced, with a new token.
 
+mod browser;
 pub mod certificate;
 pub mod config;
 mod device;
 mod fulcio;
 pub mod http;
+pub mod login;
 pub mod oidc;
 pub mod plan;
 mod rekor;
+mod spiffe;
 mod tsa;
 
 pub use certificate::Certificate;
 pub use config::{Endpoint, Selection, Services, TrustConfig};
 pub use http::{Http, HttpOptions};
-pub use oidc::{DeviceLogin, Provider, Token, TokenSource};
+pub use login::{Flow, Login, Prompt};
+pub use oidc::{Ambient, Provider, Token, TokenSource};
 
 use crate::blob::Blob;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,13 +36,24 @@ use async_trait::async_trait;
 use fulcio::Certified;
 use futures_util::future::{BoxFuture, try_join};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use http::Patience;
 use rekor::{Entry, Verifier};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 use url::Url;
 
 /// A certificate that ends within so many seconds is replaced before anything is signed with it: log and
-/// timestamp come after the signature, and have to fall into its validity.
+/// timestamp come after the signature, and have to fall into its validity. Of a certificate that is valid for
+/// less than ten minutes, a fifth of its time.
 pub const RENEWAL_MARGIN: i64 = 120;
+/// How often a signature is made anew because its certificate ended before its witnesses had answered.
+pub const RESIGNED: usize = 2;
+
+/// Whether `certificate` lasts for a signature that is made at `now`.
+fn lasts(certificate: &Certificate, now: i64) -> bool {
+    let whole = certificate.not_after().saturating_sub(certificate.not_before());
+    certificate.not_after() > now.saturating_add(RENEWAL_MARGIN.min(whole / 5))
+}
 
 /// The URL of `path` under `base`, whose own path is kept.
 fn under(base: &Url, path: &str) -> Result<Url> {
@@ -50,43 +65,53 @@ fn under(base: &Url, path: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// Asks `selection.wanted` groups at once; a group that fails is stepped in for by one that was not asked.
-/// The answers come in the order of the groups.
+/// Asks `selection.wanted` groups at once. Where others could step in, a group is asked briefly first; one that
+/// fails is stepped in for by one that was not asked, and is asked again, with patience, where nobody is left.
+/// The answers come in the order of the groups, at most one of each.
 async fn gather<'a, T: Send + 'a>(
     selection: &'a Selection,
-    ask: impl Fn(&'a Endpoint) -> BoxFuture<'a, Result<T>>,
+    ask: impl Fn(&'a Endpoint, Patience) -> BoxFuture<'a, Result<T>>,
 ) -> Result<Vec<T>> {
     let ask = &ask;
-    let group = |at: usize, endpoints: &'a [Endpoint]| async move {
+    let group = |at: usize, patience: Patience| async move {
         let mut failed = None;
-        for endpoint in endpoints {
-            match ask(endpoint).await {
+        for endpoint in selection.groups.get(at).into_iter().flatten() {
+            match ask(endpoint, patience).await {
                 Ok(answer) => return Ok((at, answer)),
                 Err(e) => failed = failed.or(Some(e)),
             }
         }
-        Err(failed.unwrap_or_else(|| {
-            Error::new("use", "services", ErrorKind::BadInput("there is none of this kind".into()))
-        }))
+        let none = || Error::new("use", "services", ErrorKind::BadInput("there is none of this kind".into()));
+        Err((at, patience, failed.unwrap_or_else(none)))
     };
-    let mut rest = selection.groups.iter().enumerate();
+    let alone = selection.endpoints().count() <= selection.wanted;
+    let patience = if alone { Patience::Full } else { Patience::Brief };
+    let mut waiting: VecDeque<_> = (0..selection.groups.len()).map(|at| (at, patience)).collect();
     let mut running = FuturesUnordered::new();
-    for (at, endpoints) in rest.by_ref().take(selection.wanted) {
-        running.push(group(at, endpoints));
+    for (at, patience) in waiting.drain(..selection.wanted.min(waiting.len())) {
+        running.push(group(at, patience));
     }
     let mut answers = Vec::with_capacity(selection.wanted);
     let mut failed = None;
     while let Some(done) = running.next().await {
-        match done {
-            Ok(answer) => answers.push(answer),
-            Err(e) => {
-                let first = failed.get_or_insert(e);
-                match rest.next() {
-                    Some((at, endpoints)) => running.push(group(at, endpoints)),
-                    None => return Err(first.clone()),
-                }
+        let (at, patience, error) = match done {
+            Ok(answer) => {
+                answers.push(answer);
+                continue;
             }
+            Err(failure) => failure,
+        };
+        if patience == Patience::Brief && matches!(error.kind, ErrorKind::Service(_)) {
+            waiting.push_back((at, Patience::Full));
         }
+        failed.get_or_insert(error);
+        if let Some((at, patience)) = waiting.pop_front() {
+            running.push(group(at, patience));
+        }
+    }
+    match failed {
+        Some(error) if answers.len() < selection.wanted => return Err(error),
+        _ => {}
     }
     answers.sort_by_key(|(at, _)| *at);
     Ok(answers.into_iter().map(|(_, answer)| answer).collect())
@@ -94,11 +119,12 @@ async fn gather<'a, T: Send + 'a>(
 
 /// Logs and timestamps for a signature, at once.
 async fn witness(http: &Http, services: &Services, entry: Entry<'_>) -> Result<Witnesses> {
-    let logs =
-        gather(&services.logs, |endpoint| Box::pin(async move { rekor::log(http, endpoint, &entry).await }));
+    let logs = gather(&services.logs, |e, patience| {
+        Box::pin(async move { rekor::log(http, (e, patience), &entry).await })
+    });
     let signature = entry.signature;
-    let stamps = gather(&services.timestamps, |endpoint| {
-        Box::pin(async move { tsa::stamp(http, endpoint, signature).await })
+    let stamps = gather(&services.timestamps, |e, patience| {
+        Box::pin(async move { tsa::stamp(http, (e, patience), signature).await })
     });
     let (log_entries, timestamps) = try_join(logs, stamps).await?;
     Ok(Witnesses { log_entries, timestamps })
@@ -198,54 +224,81 @@ impl IdentitySigner {
     }
 
     /// The certificate, fetched where there is none that lasts.
-    async fn certificate(&self) -> Result<Arc<Certificate>> {
-        let lasting = || {
-            let now = jiff::Timestamp::now().as_second();
-            self.certified().filter(|c| c.leaf.not_after() > now + RENEWAL_MARGIN)
-        };
+    async fn certificate(&self) -> Result<Certified> {
+        let lasting = || self.certified().filter(|c| lasts(&c.leaf, jiff::Timestamp::now().as_second()));
         if let Some(certified) = lasting() {
-            return Ok(certified.leaf);
+            return Ok(certified);
         }
         let _one = self.fetching.lock().await;
         if let Some(certified) = lasting() {
-            return Ok(certified.leaf);
+            return Ok(certified);
         }
         let token = self.tokens.token(&self.http).await?;
-        let (http, key, token) = (&self.http, &self.key, &token);
-        let certified = gather(&self.services.authorities, |endpoint| {
-            Box::pin(async move { fulcio::certify(http, &endpoint.url, token, key).await })
-        })
-        .await?
-        .pop()
-        .ok_or_else(|| {
-            Error::new(
-                "get",
-                "a certificate",
-                ErrorKind::BadInput("no certificate authority is named".into()),
-            )
-        })?;
-        let leaf = Arc::clone(&certified.leaf);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(certified);
-        Ok(leaf)
+        let certified = match self.certify(&token).await {
+            // It ended while the authority was asked, again and again perhaps: a new one is worth one try.
+            Err(_) if self.tokens.renews() && token.check(jiff::Timestamp::now().as_second()).is_err() => {
+                self.certify(&self.tokens.token(&self.http).await?).await?
+            }
+            other => other?,
+        };
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(certified.clone());
+        Ok(certified)
     }
 
+    async fn certify(&self, token: &Token) -> Result<Certified> {
+        let (http, key) = (&self.http, &self.key);
+        let certified = gather(&self.services.authorities, |e, patience| {
+            Box::pin(async move { fulcio::certify(http, (&e.url, patience), token, key).await })
+        })
+        .await?
+        .pop();
+        certified.ok_or_else(|| {
+            let kind = ErrorKind::BadInput("no certificate authority is named".into());
+            Error::new("get", "a certificate", kind)
+        })
+    }
+
+    /// Has `signature` witnessed. `None` where the certificate ended meanwhile: nobody could verify it.
     async fn certified_by(
         &self,
-        certificate: &Certificate,
+        certified: &Certified,
         envelope: Option<(&str, &[u8])>,
         digest: [u8; 32],
         signature: Vec<u8>,
-    ) -> Result<Signed> {
+    ) -> Result<Option<Signed>> {
+        let leaf = &certified.leaf;
         let entry = Entry {
             envelope,
             digest,
             signature: &signature,
-            verifier: Verifier::Certificate(certificate),
+            verifier: Verifier::Certificate(leaf),
             algorithm: self.algorithm(),
         };
         let witnesses = witness(&self.http, &self.services, entry).await?;
-        let material = Material::Certificate { certificate: certificate.der().to_vec(), witnesses };
-        Ok(Signed { signature, material })
+        if leaf.not_after() < jiff::Timestamp::now().as_second() {
+            return Ok(None);
+        }
+        let chain = certified.chain.iter().map(|c| c.der().to_vec()).collect();
+        let material = Material::Certificate { certificate: leaf.der().to_vec(), chain, witnesses };
+        Ok(Some(Signed { signature, material }))
+    }
+
+    /// Signs with a certificate that is still valid when all witnesses have answered.
+    async fn sign_with(
+        &self,
+        envelope: Option<(&str, &[u8])>,
+        digest: [u8; 32],
+        sign: impl Fn() -> Result<Vec<u8>> + Send + Sync,
+    ) -> Result<Signed> {
+        for _ in 0..=RESIGNED {
+            let certified = self.certificate().await?;
+            if let Some(signed) = self.certified_by(&certified, envelope, digest, sign()?).await? {
+                return Ok(signed);
+            }
+        }
+        let why = "the certificate ended before log and timestamp had answered, again and again";
+        Err(Error::new("sign with", "an identity", ErrorKind::Signer(why.into()))
+            .hint("its authority gives certificates that are too short for these services"))
     }
 }
 
@@ -264,16 +317,12 @@ impl Signer for IdentitySigner {
     }
 
     async fn sign_payload(&self, payload: &Payload<'_>) -> Result<Signed> {
-        let certificate = self.certificate().await?;
-        let signature = self.key.sign(payload)?;
         let (envelope, digest) = logged(payload);
-        self.certified_by(&certificate, envelope, digest, signature).await
+        self.sign_with(envelope, digest, || self.key.sign(payload)).await
     }
 
     async fn sign_blob(&self, blob: &Blob) -> Result<Signed> {
-        let certificate = self.certificate().await?;
-        let signature = self.key.sign_digest(&blob.sha256())?;
-        self.certified_by(&certificate, None, blob.sha256(), signature).await
+        self.sign_with(None, blob.sha256(), || self.key.sign_digest(&blob.sha256())).await
     }
 
     /// The same identity, certified by the authority that certifies this run, with a signature that its
@@ -288,7 +337,7 @@ impl Signer for IdentitySigner {
             let found = Certificate::from_der(beside.certificate?).ok()?;
             let same = found.identity()? == current.leaf.identity()?
                 && found.oidc_issuer()? == current.leaf.oidc_issuer()?;
-            let authority = current.issuer.as_ref()?;
+            let authority = current.chain.first()?;
             let key = PublicKey::from_spki_der(found.spki()).ok()?;
             let verified = same && found.is_issued_by(authority) && key.verify(payload, signature).is_ok();
             Some(verified && witnessed(&self.services, beside))

@@ -6,6 +6,8 @@
 //! verified here (the authority does that); what is read serves to tell early what cannot work.
 
 use super::http::{Call, Http, escaped};
+use super::login::{Flow, Login};
+use super::spiffe;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use base64::Engine as _;
@@ -24,6 +26,11 @@ pub const TOKEN_BYTES: usize = 64 << 10;
 pub const EXPIRY_MARGIN: i64 = 10;
 /// A program that is asked for a token.
 pub const AGENT: Duration = Duration::from_secs(30);
+/// Whom tokens are for: what Fulcio asks of every issuer.
+const AUDIENCE: &str = "sigstore";
+/// Where Google gives tokens for other accounts, and the variable by which gcloud is sent elsewhere.
+const IAM: &str = "https://iamcredentials.googleapis.com/";
+const IAM_OVERRIDE: &str = "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS";
 /// Where Kubernetes projects a token for cosign (cosign's `filesystem` provider).
 pub const PROJECTED: &str = "/var/run/sigstore/cosign/oidc-token";
 
@@ -40,18 +47,21 @@ pub enum Provider {
     CircleCi,
     /// The metadata server of Google Cloud.
     Google,
-    /// A JWT-SVID in the file that `SPIFFE_JWT_SVID_FILE` names.
+    /// Another service account of Google Cloud (`GOOGLE_SERVICE_ACCOUNT_NAME`), which this machine's may stand for.
+    GoogleImpersonate,
+    /// A JWT-SVID from the agent at `SPIFFE_ENDPOINT_SOCKET`, or in the file that `SPIFFE_JWT_SVID_FILE` names.
     Spiffe,
     /// [`PROJECTED`].
     Filesystem,
 }
 
 impl Provider {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Environment,
         Self::GithubActions,
         Self::Buildkite,
         Self::CircleCi,
+        Self::GoogleImpersonate,
         Self::Google,
         Self::Spiffe,
         Self::Filesystem,
@@ -65,6 +75,7 @@ impl Provider {
             Self::Buildkite => "buildkite-agent",
             Self::CircleCi => "circleci",
             Self::Google => "google",
+            Self::GoogleImpersonate => "google-impersonate",
             Self::Spiffe => "spiffe",
             Self::Filesystem => "filesystem",
         }
@@ -75,24 +86,19 @@ impl std::str::FromStr for Provider {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|p| p.as_str() == text).ok_or_else(|| {
+        // cosign's names, where ours are others.
+        let name = match text {
+            "google-workload-identity" => "google",
+            "envvar" | "gitlab" => "environment",
+            other => other,
+        };
+        Self::ALL.into_iter().find(|p| p.as_str() == name).ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|p| p.as_str()).collect();
             let text = escaped(text);
             Error::new("use", format!("'{text}'"), ErrorKind::BadInput("no such token provider".into()))
                 .hint(format!("one of {}", names.join(", ")))
         })
     }
-}
-
-/// A login at an issuer by a code that is typed in elsewhere (RFC 8628).
-#[derive(Clone)]
-pub struct DeviceLogin {
-    /// The issuer.
-    pub issuer: Url,
-    /// The client that we are to it.
-    pub client_id: String,
-    /// Shows the person where to go and which code to give.
-    pub show: fn(&str, &str),
 }
 
 /// Where a token comes from.
@@ -108,15 +114,26 @@ pub enum TokenSource {
         /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
         token: Secret,
     },
-    /// Buildkite's agent.
-    Buildkite,
+    /// A program of the CI system that prints one.
+    Agent(Agent),
     /// Google's metadata server.
     Google {
         /// Its address.
         base: Url,
     },
+    /// Another service account, by the word of this machine's own.
+    GoogleImpersonate {
+        /// The metadata server.
+        base: Url,
+        /// The service that gives tokens (IAM credentials).
+        service: Url,
+        /// The account.
+        account: String,
+    },
+    /// A SPIFFE agent's socket.
+    Spiffe(PathBuf),
     /// A person at a terminal.
-    Device(DeviceLogin),
+    Login(Login),
 }
 
 // By hand: some hold tokens.
@@ -124,6 +141,25 @@ impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.describe())
     }
+}
+
+/// Programs that print a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agent {
+    /// `buildkite-agent oidc request-token`.
+    Buildkite,
+    /// `circleci run oidc get`.
+    CircleCi,
+}
+
+/// Whether the places are asked that tokens come from by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ambient {
+    /// They are.
+    #[default]
+    Asked,
+    /// They are not: a person is.
+    PassedOver,
 }
 
 /// What is asked of [`TokenSource::detect`].
@@ -134,8 +170,10 @@ pub struct Wanted<'a> {
     pub provider: Option<Provider>,
     /// The environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether CI systems are asked at all.
+    pub ambient: Ambient,
     /// The login that is offered where there is a terminal, and nothing else.
-    pub login: Option<DeviceLogin>,
+    pub login: Option<Login>,
 }
 
 fn none(why: &str) -> Error {
@@ -164,11 +202,14 @@ impl TokenSource {
                 .ok_or_else(|| none(&format!("{} offers none here", provider.as_str())));
         }
         for provider in Provider::ALL {
+            if wanted.ambient == Ambient::PassedOver {
+                break;
+            }
             if let Some(source) = Self::of(provider, wanted.env)? {
                 return Ok(source);
             }
         }
-        wanted.login.map(Self::Device).ok_or_else(|| {
+        wanted.login.map(Self::Login).ok_or_else(|| {
             none("this is no CI system that offers one, and there is no terminal to log in at").hint(
                 "give --identity-token TEXT|FILE or SIGSTORE_ID_TOKEN; in GitHub Actions the job needs \
                  `permissions: id-token: write`",
@@ -190,24 +231,35 @@ impl TokenSource {
                     _ => None,
                 }
             }
-            Provider::Buildkite => text("BUILDKITE_AGENT_ACCESS_TOKEN").map(|_| Self::Buildkite),
-            Provider::CircleCi => text("CIRCLE_OIDC_TOKEN_V2").map(|t| Self::Given(Secret::from(t))),
-            Provider::Google => {
-                let host = text("GCE_METADATA_HOST").or_else(|| {
-                    let product = std::fs::read_to_string("/sys/class/dmi/id/product_name").ok()?;
-                    matches!(product.trim(), "Google" | "Google Compute Engine")
-                        .then(|| "metadata.google.internal".to_owned())
-                });
-                match host {
-                    None => None,
-                    Some(host) => {
-                        let base = Url::parse(&format!("http://{host}/"))
-                            .map_err(|e| bad(format!("GCE_METADATA_HOST is no host: {e}")))?;
-                        Some(Self::Google { base })
-                    }
-                }
+            Provider::Buildkite => {
+                text("BUILDKITE_AGENT_ACCESS_TOKEN").map(|_| Self::Agent(Agent::Buildkite))
             }
-            Provider::Spiffe => text("SPIFFE_JWT_SVID_FILE").map(|p| Self::File(PathBuf::from(p))),
+            // The token in the environment is for the organisation and not for us; the program gives one that
+            // Fulcio takes. Where it is not there, what is there is tried.
+            Provider::CircleCi => match (text("CIRCLECI"), text("CIRCLE_OIDC_TOKEN_V2")) {
+                (Some(_), _) if on_path("circleci", text("PATH").as_deref()) => {
+                    Some(Self::Agent(Agent::CircleCi))
+                }
+                (_, token) => token.map(|t| Self::Given(Secret::from(t))),
+            },
+            Provider::Google => metadata(env)?.map(|base| Self::Google { base }),
+            Provider::GoogleImpersonate => match (text("GOOGLE_SERVICE_ACCOUNT_NAME"), metadata(env)?) {
+                (Some(account), Some(base)) => {
+                    let service = text(IAM_OVERRIDE).unwrap_or_else(|| IAM.into());
+                    let service =
+                        Url::parse(&service).map_err(|e| bad(format!("{IAM_OVERRIDE} is no URL: {e}")))?;
+                    Some(Self::GoogleImpersonate { base, service, account })
+                }
+                _ => None,
+            },
+            Provider::Spiffe => match (text("SPIFFE_JWT_SVID_FILE"), text("SPIFFE_ENDPOINT_SOCKET")) {
+                (Some(file), _) => Some(Self::File(PathBuf::from(file))),
+                (None, Some(socket)) => Some(Self::Spiffe(spiffe::socket(&socket)?)),
+                (None, None) => {
+                    let socket = PathBuf::from(spiffe::DEFAULT_SOCKET);
+                    socket.exists().then_some(Self::Spiffe(socket))
+                }
+            },
             Provider::Filesystem => {
                 Path::new(PROJECTED).exists().then(|| Self::File(PathBuf::from(PROJECTED)))
             }
@@ -220,10 +272,19 @@ impl TokenSource {
             Self::Given(_) => "a token that was given",
             Self::File(_) => "a token file",
             Self::Github { .. } => "GitHub Actions",
-            Self::Buildkite => "Buildkite",
+            Self::Agent(Agent::Buildkite) => "Buildkite",
+            Self::Agent(Agent::CircleCi) => "CircleCI",
             Self::Google { .. } => "Google Cloud",
-            Self::Device(_) => "a login with a device code",
+            Self::GoogleImpersonate { .. } => "Google Cloud, for another account",
+            Self::Spiffe(_) => "a SPIFFE agent",
+            Self::Login(Login { flow: Flow::Browser, .. }) => "a login in the browser",
+            Self::Login(Login { flow: Flow::Device, .. }) => "a login with a device code",
         }
+    }
+
+    /// Whether asking again may give a newer one.
+    pub fn renews(&self) -> bool {
+        !matches!(self, Self::Given(_))
     }
 
     /// A token that is not over, fetched now.
@@ -235,9 +296,13 @@ impl TokenSource {
             Self::Given(secret) => Secret::new(secret.expose().to_vec()),
             Self::File(path) => read_file(path)?,
             Self::Github { url, token } => github(http, url, token).await?,
-            Self::Buildkite => buildkite().await?,
+            Self::Agent(agent) => agent.run().await?,
             Self::Google { base } => google(base).await?,
-            Self::Device(login) => super::device::login(http, login).await?,
+            Self::GoogleImpersonate { base, service, account } => {
+                impersonate(http, base, service, account).await?
+            }
+            Self::Spiffe(socket) => spiffe::fetch(socket, AUDIENCE).await?,
+            Self::Login(asked) => super::login::login(http, asked).await?,
         };
         let token = Token::parse(secret)?;
         token.check(Timestamp::now().as_second())?;
@@ -261,7 +326,7 @@ async fn github(http: &Http, url: &Url, token: &Secret) -> Result<Secret> {
         value: String,
     }
     let mut url = url.clone();
-    url.query_pairs_mut().append_pair("audience", "sigstore");
+    url.query_pairs_mut().append_pair("audience", AUDIENCE);
     let mut call = Call::get(&url, "get an identity token from");
     call.bearer = Some(token);
     let answer = http.call(&call).await?;
@@ -271,36 +336,91 @@ async fn github(http: &Http, url: &Url, token: &Secret) -> Result<Secret> {
     Ok(Secret::from(answer.value))
 }
 
-/// The metadata server speaks plain HTTP on a link that does not leave the machine; nothing secret is sent.
-async fn google(base: &Url) -> Result<Secret> {
+/// Google's metadata server, where this machine is one of theirs.
+fn metadata(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Url>> {
+    let host = env("GCE_METADATA_HOST").filter(|v| !v.is_empty()).or_else(|| {
+        let product = std::fs::read_to_string("/sys/class/dmi/id/product_name").ok()?;
+        matches!(product.trim(), "Google" | "Google Compute Engine")
+            .then(|| "metadata.google.internal".to_owned())
+    });
+    let url = host.map(|host| Url::parse(&format!("http://{host}/"))).transpose();
+    url.map_err(|e| bad(format!("GCE_METADATA_HOST is no host: {e}")))
+}
+
+/// Whether there is such a program.
+fn on_path(program: &str, path: Option<&str>) -> bool {
+    path.is_some_and(|path| std::env::split_paths(path).any(|dir| dir.join(program).is_file()))
+}
+
+/// Asks Google's metadata server for what is under `path`. It speaks plain HTTP on a link that does not leave
+/// the machine, and nothing secret is sent.
+async fn of_metadata(base: &Url, path: &str, query: &[(&str, &str)]) -> Result<Secret> {
     let host = base.host_str().unwrap_or_default().to_owned();
     let options = super::http::HttpOptions { plain_http: vec![host], ..Default::default() };
     let http = Http::new(&options)?;
-    let path = "computeMetadata/v1/instance/service-accounts/default/identity";
-    let mut url = super::under(base, path)?;
-    url.query_pairs_mut().append_pair("audience", "sigstore").append_pair("format", "full");
+    let path = format!("computeMetadata/v1/instance/service-accounts/default/{path}");
+    let mut url = super::under(base, &path)?;
+    url.query_pairs_mut().extend_pairs(query);
     let mut call = Call::get(&url, "get an identity token from");
     call.header = Some(("metadata-flavor", "Google"));
     Ok(Secret::new(http.call(&call).await?.body))
 }
 
-async fn buildkite() -> Result<Secret> {
-    let fail = |why: String| Error::new("run", "buildkite-agent", ErrorKind::Local(why));
-    let child = tokio::process::Command::new("buildkite-agent")
-        .args(["oidc", "request-token", "--audience", "sigstore"])
-        .stdin(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(AGENT, child)
-        .await
-        .map_err(|_| fail(format!("no answer after {} s", AGENT.as_secs())))?
-        .map_err(|e| fail(e.to_string()))?;
-    let secret = Secret::new(output.stdout);
-    if !output.status.success() {
-        return Err(fail(format!("it left with {}", output.status)));
+async fn google(base: &Url) -> Result<Secret> {
+    of_metadata(base, "identity", &[("audience", AUDIENCE), ("format", "full")]).await
+}
+
+/// A token of `account`, which the machine's own account may make (IAM credentials, `generateIdToken`).
+async fn impersonate(http: &Http, base: &Url, service: &Url, account: &str) -> Result<Secret> {
+    #[derive(Deserialize)]
+    struct Access {
+        access_token: String,
     }
-    Ok(secret)
+    #[derive(Deserialize)]
+    struct Answer {
+        token: String,
+    }
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '-' | '_');
+    if account.is_empty() || !account.chars().all(good) {
+        return Err(bad("GOOGLE_SERVICE_ACCOUNT_NAME is no service account's mail address"));
+    }
+    let access = of_metadata(base, "token", &[]).await?;
+    let access: Access = serde_json::from_slice(access.expose())
+        .map_err(|_| bad("the metadata server's answer holds no access token"))?;
+    let access = Secret::from(access.access_token);
+    let url = super::under(service, &format!("v1/projects/-/serviceAccounts/{account}:generateIdToken"))?;
+    let body = serde_json::json!({ "audience": AUDIENCE, "includeEmail": true }).to_string();
+    let mut call = Call::post(&url, "get an identity token from", "application/json", body.into());
+    call.bearer = Some(&access);
+    let answer = Secret::new(http.call(&call).await?.body);
+    let answer: Answer = serde_json::from_slice(answer.expose())
+        .map_err(|_| call.error(ErrorKind::Signer("its answer holds no token".into())))?;
+    Ok(Secret::from(answer.token))
+}
+
+impl Agent {
+    async fn run(self) -> Result<Secret> {
+        let (program, arguments): (_, &[&str]) = match self {
+            Self::Buildkite => ("buildkite-agent", &["oidc", "request-token", "--audience", AUDIENCE]),
+            Self::CircleCi => ("circleci", &["run", "oidc", "get", "--claims", r#"{"aud":"sigstore"}"#]),
+        };
+        let fail = |why: String| Error::new("run", program, ErrorKind::Local(why));
+        let child = tokio::process::Command::new(program)
+            .args(arguments)
+            .stdin(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(AGENT, child)
+            .await
+            .map_err(|_| fail(format!("no answer after {} s", AGENT.as_secs())))?
+            .map_err(|e| fail(e.to_string()))?;
+        let secret = Secret::new(output.stdout);
+        if !output.status.success() {
+            return Err(fail(format!("it left with {}", output.status)));
+        }
+        Ok(secret)
+    }
 }
 
 #[derive(Deserialize)]

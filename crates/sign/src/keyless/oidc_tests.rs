@@ -10,7 +10,7 @@ fn parse(claims: &str) -> Result<Token> {
 
 fn detect(given: Option<&str>, provider: Option<Provider>, env: &[(&str, &str)]) -> Result<TokenSource> {
     let env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-    TokenSource::detect(Wanted { given, provider, env: &env, login: None })
+    TokenSource::detect(Wanted { given, provider, env: &env, ambient: Ambient::Asked, login: None })
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn sources_are_found_in_a_fixed_order_and_one_can_be_named() {
     assert!(matches!(one(Provider::Spiffe, &[("SPIFFE_JWT_SVID_FILE", "f")]).unwrap(), TokenSource::File(_)));
     assert!(matches!(
         one(Provider::Buildkite, &[("BUILDKITE_AGENT_ACCESS_TOKEN", "t")]).unwrap(),
-        TokenSource::Buildkite
+        TokenSource::Agent(Agent::Buildkite)
     ));
     assert!(one(Provider::Buildkite, &env).is_err());
     // Half of what GitHub sets is nothing.

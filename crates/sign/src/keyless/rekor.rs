@@ -6,7 +6,7 @@
 //! are not over SHA-256, which `hashedrekord` cannot name.
 
 use super::config::Endpoint;
-use super::http::{Call, Http, escaped};
+use super::http::{Call, Http, Patience, escaped};
 use crate::bundle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Algorithm, PublicKey};
@@ -51,8 +51,8 @@ pub(super) struct Entry<'a> {
 }
 
 /// Logs `entry`; the answer is a bundle's log entry as JSON.
-pub(super) async fn log(http: &Http, endpoint: &Endpoint, entry: &Entry<'_>) -> Result<String> {
-    let made = match endpoint.version {
+pub(super) async fn log(http: &Http, endpoint: (&Endpoint, Patience), entry: &Entry<'_>) -> Result<String> {
+    let made = match endpoint.0.version {
         2 => v2(http, endpoint, entry).await?,
         _ => v1(http, endpoint, entry).await?,
     };
@@ -79,7 +79,11 @@ pub(super) fn check_algorithm(algorithm: Algorithm) -> Result<()> {
     }
 }
 
-async fn v2(http: &Http, endpoint: &Endpoint, entry: &Entry<'_>) -> Result<TransparencyLogEntry> {
+async fn v2(
+    http: &Http,
+    (endpoint, patience): (&Endpoint, Patience),
+    entry: &Entry<'_>,
+) -> Result<TransparencyLogEntry> {
     check_algorithm(entry.algorithm)?;
     let url = super::under(&endpoint.url, "api/v2/log/entries")?;
     let digest = STANDARD.encode(entry.digest);
@@ -99,7 +103,8 @@ async fn v2(http: &Http, endpoint: &Endpoint, entry: &Entry<'_>) -> Result<Trans
             "signature": { "content": signature, "verifier": verifier },
         }
     });
-    let call = Call::post(&url, "add to log", "application/json", write(&request)?);
+    let mut call = Call::post(&url, "add to log", "application/json", write(&request)?);
+    call.patience = patience;
     let answer = http.call(&call).await?;
     let odd = |why: String| call.error(ErrorKind::Signer(why));
     let made: TransparencyLogEntry = serde_json::from_slice(&answer.body)
@@ -118,7 +123,11 @@ fn body(entry: &TransparencyLogEntry) -> Result<Value, String> {
     serde_json::from_slice(entry.canonicalized_body.as_bytes()).map_err(|_| "its entry is no JSON".into())
 }
 
-async fn v1(http: &Http, endpoint: &Endpoint, entry: &Entry<'_>) -> Result<TransparencyLogEntry> {
+async fn v1(
+    http: &Http,
+    (endpoint, patience): (&Endpoint, Patience),
+    entry: &Entry<'_>,
+) -> Result<TransparencyLogEntry> {
     let url = super::under(&endpoint.url, "api/v1/log/entries")?;
     let signature = STANDARD.encode(entry.signature);
     let verifier = STANDARD.encode(entry.verifier.pem());
@@ -149,6 +158,7 @@ async fn v1(http: &Http, endpoint: &Endpoint, entry: &Entry<'_>) -> Result<Trans
     };
     let mut call = Call::post(&url, "add to log", "application/json", write(&request)?);
     call.also = &[409];
+    call.patience = patience;
     let mut answer = http.call(&call).await?;
     let odd = |why: String| Error::new("add to log", super::http::shown(&url), ErrorKind::Signer(why));
     if answer.status == 409 {

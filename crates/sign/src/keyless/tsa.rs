@@ -4,7 +4,7 @@
 //! and names that hash. Whether the authority is one to trust is the verifier's business.
 
 use super::config::Endpoint;
-use super::http::{Call, Http};
+use super::http::{Call, Http, Patience};
 use crate::error::{Error, ErrorKind, Result};
 use sha2::{Digest as _, Sha256};
 use x509_cert::der::asn1::AnyRef;
@@ -40,7 +40,11 @@ fn response(der: &[u8]) -> Result<(u8, &[u8]), String> {
 }
 
 /// A timestamp response, DER, over `signature`.
-pub(super) async fn stamp(http: &Http, endpoint: &Endpoint, signature: &[u8]) -> Result<Vec<u8>> {
+pub(super) async fn stamp(
+    http: &Http,
+    (endpoint, patience): (&Endpoint, Patience),
+    signature: &[u8],
+) -> Result<Vec<u8>> {
     let digest = Sha256::digest(signature);
     let mut nonce = [0; 8];
     getrandom::fill(&mut nonce).map_err(|e| {
@@ -50,6 +54,7 @@ pub(super) async fn stamp(http: &Http, endpoint: &Endpoint, signature: &[u8]) ->
     let mut call =
         Call::post(&endpoint.url, "get a timestamp from", "application/timestamp-query", body.into());
     call.accept = "application/timestamp-reply";
+    call.patience = patience;
     let answer = http.call(&call).await?;
     let odd = |why: String| call.error(ErrorKind::Signer(why));
     if answer.body.len() > TIMESTAMP_BYTES {
