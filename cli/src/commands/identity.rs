@@ -380,6 +380,13 @@ pub(crate) async fn resume(
     Ok(())
 }
 
+/// Nothing is lost, and the user should know how to go on.
+fn with_resume(failure: Failure) -> Failure {
+    let kept = "what was signed is kept: the same command with --resume pushes it";
+    let hint = failure.hint.as_ref().map_or_else(|| kept.to_owned(), |hint| format!("{hint}; {kept}"));
+    failure.hint(hint)
+}
+
 /// Judges what was prepared, and pushes it. What could not be made again for nothing is kept on disk until it is
 /// pushed.
 pub(crate) async fn publish(
@@ -421,7 +428,9 @@ pub(crate) async fn publish(
     }
     let mut outcomes = Vec::new();
     for (piece, kept) in pieces {
-        outcomes.push(seaworthy_sign::publish(place, &piece).await?);
+        let pushed = seaworthy_sign::publish(place, &piece).await.map_err(Failure::from);
+        outcomes
+            .push(pushed.map_err(|failure| if kept.is_empty() { failure } else { with_resume(failure) })?);
         if let Some(journal) = &journal {
             for kept in kept {
                 journal.done(kept)?;

@@ -123,3 +123,30 @@ pub(crate) fn sync(dir: &Path) -> Result<()> {
         .and_then(|d| d.sync_all())
         .map_err(|e| Error::local(format!("cannot sync {}: {e}", dir.display())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seaworthy_sign::{Algorithm, PrivateKey};
+
+    #[test]
+    fn one_closed_log_beyond_the_limit_is_refused_and_a_gap_ends_the_list() {
+        let home = tempfile::tempdir().unwrap();
+        let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap().public_key().to_pem();
+        let make = |number: usize| {
+            let dir = home.path().join(format!("log-{number}"));
+            std::fs::create_dir(&dir).unwrap();
+            std::fs::write(dir.join(LOG_KEY), &key).unwrap();
+        };
+        (1..=SHARDS).for_each(make);
+        let found = closed(home.path(), Log::Signatures).unwrap();
+        assert_eq!(found.len(), SHARDS);
+        assert!(found.iter().zip(1..).all(|(log, number)| log.number == number));
+        assert!(closed(home.path(), Log::Certificates).unwrap().is_empty());
+        make(SHARDS + 2);
+        assert_eq!(closed(home.path(), Log::Signatures).unwrap().len(), SHARDS);
+        make(SHARDS + 1);
+        let refused = closed(home.path(), Log::Signatures).err().unwrap();
+        assert!(refused.message.contains("more than 32 closed logs"), "{refused}");
+    }
+}

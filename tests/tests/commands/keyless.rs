@@ -131,7 +131,7 @@ fn what_a_registry_does_not_take_is_kept_and_pushed_by_the_next_run() {
         })
         .status(503),
     );
-    k.world.run(&release(&to)).expect(3).never_says("released");
+    k.world.run(&release(&to)).expect(3).never_says("released").says("the same command with --resume");
     let kept = k.kept();
     assert!(kept > 0);
     lab.heal();

@@ -87,6 +87,8 @@ fn an_authority_that_is_killed_loses_nothing_that_it_acknowledged_and_contradict
             }
             served.kill();
         }
+        // A copy of a moment at which clients are being answered.
+        drop(served.output(&["authority", "backup", "--dir", "authority", "--to", "saved"]));
     });
 
     let answers = answers.into_inner().unwrap();
@@ -111,4 +113,28 @@ fn an_authority_that_is_killed_loses_nothing_that_it_acknowledged_and_contradict
         let lines: Vec<_> = checkpoint.lines().collect();
         assert_eq!((lines[1], lines[2]), (size.to_string().as_str(), STANDARD.encode(root).as_str()));
     }
+
+    let saved = copied(&dir.path().join("saved/log"));
+    assert!(saved.len() > SIGNINGS / 2, "{} entries", saved.len());
+    assert_eq!(saved, all[..saved.len()], "a backup is the beginning of the log");
+    drop(served.output(&["authority", "restore", "--from", "saved", "--dir", "restored"]));
+    assert_eq!(copied(&dir.path().join("restored/log-1")), saved);
+}
+
+/// The entries that the checkpoint of a log's folder covers, read as the format is documented: a line, then for each
+/// entry its length in 32 bits, 32 bytes of hash, and the entry.
+fn copied(dir: &std::path::Path) -> Vec<Vec<u8>> {
+    let checkpoint = std::fs::read_to_string(dir.join("checkpoint")).unwrap();
+    let lines: Vec<_> = checkpoint.lines().collect();
+    let bytes = std::fs::read(dir.join("entries")).unwrap();
+    let mut rest = bytes.strip_prefix(b"seaworthy log 1\n").unwrap();
+    let mut entries = Vec::new();
+    while entries.len() < lines[1].parse().unwrap() {
+        let (length, after) = rest.split_first_chunk::<4>().unwrap();
+        let (entry, after) = after[32..].split_at(u32::from_be_bytes(*length) as usize);
+        entries.push(entry.to_vec());
+        rest = after;
+    }
+    assert_eq!(STANDARD.encode(merkle::root(&entries)), lines[2]);
+    entries
 }
