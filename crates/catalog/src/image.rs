@@ -1,6 +1,6 @@
 //! One image: its configuration, its layers in parallel, and the inventory of the whole.
 
-use crate::catalogers;
+use crate::catalogers::{self, field};
 use crate::collect::Collector;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layer::{self, Facts, Pass, PathHasher};
@@ -91,6 +91,7 @@ pub async fn inventory(
             media_type: Some(image.descriptor().media_type.clone()),
             platform: config.platform().map(|p| p.to_string()),
             tag: image.tag().map(str::to_owned),
+            supplier: config.maker().and_then(field),
         },
         created: options.created.or_else(|| built_at(&config)),
         creators: vec![Creator::Tool {

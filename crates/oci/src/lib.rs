@@ -29,7 +29,7 @@ pub mod archive;
 
 pub use digest::{Algorithm, CheckedReader, Digest};
 pub use error::{Class, Error, ErrorKind, Result};
-pub use manifest::{Descriptor, Image, ImageConfig, Index, Manifest, Platform, RawManifest};
+pub use manifest::{Descriptor, Image, ImageConfig, Index, Manifest, Platform, RawManifest, RunConfig};
 pub use reference::{Location, Pinned, Reference, Repository};
 #[cfg(feature = "push")]
 pub use source::{BlobContent, Pushed, Sink, open_sink};

@@ -387,6 +387,17 @@ pub struct ImageConfig {
     /// The layers' digests before compression.
     #[serde(default)]
     pub rootfs: RootFs,
+    /// How the image is run, and what its maker says about it.
+    #[serde(default)]
+    pub config: Option<RunConfig>,
+}
+
+/// The part of `config` of an image configuration that somebody here reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// What the image's maker says about it.
+    #[serde(default, rename = "Labels")]
+    pub labels: Option<BTreeMap<String, String>>,
 }
 
 /// The `rootfs` of an image configuration.
@@ -405,6 +416,14 @@ impl ImageConfig {
     pub fn parse(bytes: &[u8], on: impl fmt::Display) -> Result<Self> {
         strict::from_slice(bytes)
             .map_err(|why| Error::new("read image configuration", on, ErrorKind::Malformed(why)))
+    }
+
+    /// Who made the image: its label `org.opencontainers.image.vendor`, or `.authors` where that is missing
+    /// (OCI image specification, "Pre-Defined Annotation Keys").
+    pub fn maker(&self) -> Option<&str> {
+        let labels = self.config.as_ref()?.labels.as_ref()?;
+        let keys = ["org.opencontainers.image.vendor", "org.opencontainers.image.authors"];
+        keys.iter().filter_map(|key| labels.get(*key)).map(|text| text.trim()).find(|text| !text.is_empty())
     }
 
     /// Where the image runs; none where the configuration does not say (artifacts).

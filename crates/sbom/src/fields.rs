@@ -83,6 +83,7 @@ extra! {
         media_type (subject.media_type): Option<String>,
         platform (subject.platform): Option<String>,
         tag (subject.tag): Option<String>,
+        supplier (subject.supplier): Option<String>,
         os (os): Option<OsRelease>,
         layers (layers): Vec<Layer>,
     }

@@ -42,6 +42,9 @@ pub struct Subject {
     pub platform: Option<String>,
     /// The tag it was found under: history, not identity.
     pub tag: Option<String>,
+    /// Who made the image, in its own words: the label `org.opencontainers.image.vendor`, or `.authors`.
+    #[serde(default)]
+    pub supplier: Option<String>,
 }
 
 /// Who made a document.
@@ -85,6 +88,9 @@ pub struct OsRelease {
     pub codename: Option<String>,
     /// `PRETTY_NAME`.
     pub pretty_name: Option<String>,
+    /// Who makes it: `VENDOR_NAME`, or `NAME` where that is missing.
+    #[serde(default)]
+    pub vendor: Option<String>,
 }
 
 /// One layer.

@@ -33,6 +33,7 @@ fn example() -> Inventory {
         version_id: Some("12".into()),
         codename: Some("bookworm".into()),
         pretty_name: Some("Debian GNU/Linux 12 (bookworm)".into()),
+        vendor: Some("Debian GNU/Linux".into()),
     };
     let mut libc = Package::new(Ecosystem::Deb, "libc6", Some("2.36-9+deb12u9".into()));
     libc.architecture = Some("amd64".into());
@@ -76,6 +77,7 @@ fn example() -> Inventory {
             media_type: Some("application/vnd.oci.image.manifest.v1+json".into()),
             platform: Some("linux/amd64".into()),
             tag: Some("1.0".into()),
+            supplier: Some("Example Works <works@example.org>".into()),
         },
         created: Some(1_700_000_000),
         creators: vec![
@@ -481,25 +483,25 @@ prop_compose! {
 prop_compose! {
     fn inventory()(
         name in prop_oneof![Just(String::new()), "([a-z]{1,5}(\\.[a-z]{2})?/)?[a-z]{1,6}", text()],
-        subject in (maybe(any_digest()), maybe(text()), maybe("linux/(amd64|arm64/v8)"), maybe("[a-zA-Z0-9._-]{1,8}")),
+        subject in (maybe(any_digest()), maybe(text()), maybe("linux/(amd64|arm64/v8)"), maybe("[a-zA-Z0-9._-]{1,8}"), maybe(text())),
         created in maybe(0_i64..4_000_000_000),
         creators in proptest::collection::vec(prop_oneof![
             (text(), maybe(text())).prop_map(|(name, version)| Creator::Tool { name, version }),
             (text(), maybe(text())).prop_map(|(name, contact)| Creator::Organization { name, contact }),
             (text(), maybe(Just("a@b.org".to_owned()))).prop_map(|(name, contact)| Creator::Person { name, contact }),
         ], 0..4),
-        os in maybe((text(), maybe(text()), maybe(text()))),
+        os in maybe((text(), maybe(text()), maybe(text()), maybe(text()))),
         layers in proptest::collection::vec((any_digest(), maybe(any_digest()), any::<u64>()), 0..3),
         packages in proptest::collection::vec(package(), 0..5),
         relations in proptest::collection::vec((0_usize..5, 0_usize..5, any::<bool>()), 0..4),
         gaps in proptest::collection::vec((text(), text(), text()), 0..3),
     ) -> Inventory {
-        let (digest, media_type, platform, tag) = subject;
+        let (digest, media_type, platform, tag, supplier) = subject;
         let mut inventory = Inventory {
-            subject: Subject { name, digest, media_type, platform, tag },
+            subject: Subject { name, digest, media_type, platform, tag, supplier },
             created,
             creators,
-            os: os.map(|(id, version_id, codename)| OsRelease { id, version_id, codename, ..OsRelease::default() }),
+            os: os.map(|(id, version_id, codename, vendor)| OsRelease { id, version_id, codename, vendor, ..OsRelease::default() }),
             layers: layers.into_iter().map(|(digest, diff_id, size)| Layer { digest, diff_id, size }).collect(),
             packages,
             relationships: vec![],

@@ -39,6 +39,7 @@ impl Cataloger for OsReleaseFile {
 
 fn parse(text: &str) -> Result<OsRelease, String> {
     let mut os = OsRelease::default();
+    let (mut vendor, mut name) = (None, None);
     for line in text.lines() {
         let line = line.trim();
         let Some((key, value)) = line.split_once('=') else { continue };
@@ -49,6 +50,8 @@ fn parse(text: &str) -> Result<OsRelease, String> {
             "VERSION_ID" => os.version_id = field(&value),
             "VERSION_CODENAME" => os.codename = field(&value),
             "PRETTY_NAME" => os.pretty_name = field(&value),
+            "VENDOR_NAME" => vendor = field(&value),
+            "NAME" => name = field(&value),
             _ => {}
         }
     }
@@ -59,6 +62,7 @@ fn parse(text: &str) -> Result<OsRelease, String> {
         }
         os.id = "linux".into();
     }
+    os.vendor = vendor.or(name);
     Ok(os)
 }
 

@@ -101,7 +101,7 @@ fn an_application_with_a_shaded_dependency_and_archives_inside() {
                 "com.example.ropes:ropes-core 0.9",
                 "mooring-line 1.7.3",
                 "org.example.harbour:harbour-app 3.2.1",
-                "org.example.tide 2.0.1",
+                "org.example:tide 2.0.1",
             ]
         );
         assert_eq!(
@@ -109,7 +109,7 @@ fn an_application_with_a_shaded_dependency_and_archives_inside() {
             [
                 "org.example.harbour:harbour-app > com.example.ropes:ropes-core",
                 "org.example.harbour:harbour-app > mooring-line",
-                "org.example.harbour:harbour-app > org.example.tide",
+                "org.example.harbour:harbour-app > org.example:tide",
             ]
         );
         assert!(found.gaps.is_empty(), "{:?}", found.gaps);
@@ -118,13 +118,35 @@ fn an_application_with_a_shaded_dependency_and_archives_inside() {
         assert_eq!(app.license.expression.as_deref(), Some("Apache-2.0"));
         assert_eq!(app.checksums[0].hex, diff_id(bytes).hex());
         assert_eq!(app.properties["java:known-by"], "pom.properties");
-        let tide = package(&found, "org.example.tide");
+        let tide = package(&found, "org.example:tide");
         assert_eq!(tide.license.expression.as_deref(), Some("Apache-2.0"), "from a URL");
         assert_eq!(tide.evidence[0].path, format!("/opt/{name}!/BOOT-INF/lib/tide.jar"));
         let line = package(&found, "mooring-line");
         assert_eq!(line.properties["java:known-by"], "file name");
         assert_eq!(line.purl.as_deref(), Some("pkg:maven/mooring-line@1.7.3"));
     }
+}
+
+/// A build that puts archives together without care leaves the manifest of one of them.
+#[test]
+fn a_shaded_archive_is_not_the_part_whose_manifest_it_carries() {
+    let (rope, rope_pom) = pom("com.example", "rope", "1.14.0");
+    let (knot, knot_pom) = pom("com.example", "knot", "3.11.0");
+    let archive = Zip::default()
+        .stored("META-INF/MANIFEST.MF", b"Manifest-Version: 1.0\nAutomatic-Module-Name: rope\n")
+        .stored(&rope, rope_pom.as_bytes())
+        .stored(&knot, knot_pom.as_bytes())
+        .end();
+    let found = image("app/winch-standalone-3.141.59.jar", &archive);
+    assert_eq!(
+        names(&found),
+        ["com.example:knot 3.11.0", "com.example:rope 1.14.0", "winch-standalone 3.141.59"]
+    );
+    assert_eq!(package(&found, "winch-standalone").checksums[0].hex, diff_id(&archive).hex());
+    assert!(package(&found, "com.example:rope").checksums.is_empty());
+
+    let found = image("app/winch-2.0-jar-with-dependencies.jar", &archive);
+    assert!(names(&found).contains(&"winch 2.0".to_owned()), "{:?}", names(&found));
 }
 
 #[test]

@@ -151,6 +151,7 @@ fn subject(component: Component, inventory: &mut Inventory) {
             })
         });
     subject.tag = of_purl.and_then(|p| p.qualifiers.get("tag").cloned());
+    subject.supplier = component.supplier.and_then(organization).map(|p| p.text());
 }
 
 fn organization(organization: Organization) -> Option<Party> {

@@ -201,6 +201,7 @@ fn metadata(inventory: &Inventory) -> Result<Metadata> {
             .and_then(|d| d.strip_prefix("sha256:"))
             .map(|hex| vec![Hash { alg: "SHA-256".to_owned(), content: hex.to_owned() }]),
         purl,
+        supplier: subject.supplier.as_deref().and_then(supplier),
         ..Component::default()
     };
 
@@ -229,6 +230,7 @@ fn operating_system(os: &OsRelease) -> Component {
         name: os.id.clone(),
         version: os.version_id.clone(),
         description: os.pretty_name.clone(),
+        supplier: os.vendor.as_deref().and_then(supplier),
         ..Component::default()
     }
 }

@@ -165,6 +165,7 @@ fn subject(inventory: &mut Inventory, found: &Found) {
             found.raw_version.as_deref().filter(|_| container).and_then(fields::sha256_digest)
         });
     subject.tag = image.and_then(|i| i.tag.clone());
+    subject.supplier.clone_from(&found.package.supplier);
     if subject.name.is_empty()
         && let Some(name) = image.and_then(|i| i.name.clone())
     {

@@ -163,6 +163,10 @@ fn spdx_id(id: &str) -> String {
     format!("{}-{}", clean.trim_matches('-'), hash.get(..16).unwrap_or_default())
 }
 
+fn or_noassertion(text: Option<String>) -> Option<String> {
+    Some(text.unwrap_or_else(|| NOASSERTION.to_owned()))
+}
+
 fn image_name(inventory: &Inventory) -> String {
     let name = inventory.subject.name.trim();
     if name.is_empty() { NOASSERTION.to_owned() } else { inventory.subject.name.clone() }
@@ -180,7 +184,7 @@ fn image(inventory: &Inventory) -> Raw {
         id: IMAGE.to_owned(),
         version_info: digest.clone(),
         primary_package_purpose: Some("CONTAINER".to_owned()),
-        supplier: Some(NOASSERTION.to_owned()),
+        supplier: or_noassertion(subject.supplier.as_deref().and_then(organization)),
         download_location: Some(NOASSERTION.to_owned()),
         files_analyzed: Some(false),
         checksums: checksum
@@ -199,7 +203,7 @@ fn operating_system(os: &OsRelease) -> Raw {
         id: OS.to_owned(),
         version_info: os.version_id.clone(),
         primary_package_purpose: Some("OPERATING_SYSTEM".to_owned()),
-        supplier: Some(NOASSERTION.to_owned()),
+        supplier: or_noassertion(os.vendor.as_deref().and_then(organization)),
         download_location: Some(NOASSERTION.to_owned()),
         files_analyzed: Some(false),
         license_concluded: Some(NOASSERTION.to_owned()),
@@ -228,7 +232,6 @@ fn with_extra(package: &Package, id: &str, inventory: &Inventory) -> Result<Raw>
 }
 
 fn raw(package: &Package, id: &str) -> Raw {
-    let or_noassertion = |text: Option<String>| Some(text.unwrap_or_else(|| NOASSERTION.to_owned()));
     let mut refs: Vec<ExternalRef> = Vec::new();
     refs.extend(package.purl.clone().map(|p| external("PACKAGE-MANAGER", "purl", p)));
     let cpes = package.cpes.iter().filter(|c| fields::is_cpe23(c));
@@ -245,7 +248,11 @@ fn raw(package: &Package, id: &str) -> Raw {
         id: id.to_owned(),
         version_info: package.version.clone(),
         primary_package_purpose: None,
-        supplier: or_noassertion(package.supplier.as_deref().and_then(party)),
+        // NTIA's supplier is who "creates, defines, and identifies" a component: its author, where nobody
+        // else is named.
+        supplier: or_noassertion(
+            package.supplier.as_deref().or(package.originator.as_deref()).and_then(party),
+        ),
         originator: package.originator.as_deref().and_then(party),
         download_location: or_noassertion(package.download.clone().filter(|u| fields::is_url(u))),
         files_analyzed: Some(false),
@@ -275,15 +282,30 @@ fn source_info(package: &Package) -> Option<String> {
     }
 }
 
-/// `Organization: Name (contact)`.
+/// `Organization: Name (contact)` or `Person: Name (contact)`.
 fn party(text: &str) -> Option<String> {
+    let kind = if Party::parse(text).is_group() { "Organization" } else { "Person" };
+    named(kind, text)
+}
+
+fn organization(text: &str) -> Option<String> {
+    named("Organization", text)
+}
+
+fn named(kind: &str, text: &str) -> Option<String> {
     let party = Party::parse(text);
-    let name: String = party.name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    // Parentheses at the end are SPDX's form of a contact.
-    if name.trim().is_empty() || name.contains(['(', ')']) {
+    let blank = |c: char| if c.is_control() { ' ' } else { c };
+    // Parentheses at the end are SPDX's form of a contact: others become brackets.
+    let bracket = |c| match c {
+        '(' => '[',
+        ')' => ']',
+        c => c,
+    };
+    let name: String = party.name.chars().map(blank).map(bracket).collect();
+    let name = name.trim();
+    if name.is_empty() {
         return None;
     }
-    let kind = if party.is_group() { "Organization" } else { "Person" };
     Some(match party.email() {
         Some(email) => format!("{kind}: {name} ({email})"),
         None => format!("{kind}: {name}"),

@@ -337,6 +337,7 @@ impl Seen {
     fn resolve(mut self, name: &str) -> (Found, Vec<Found>) {
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         let (by_name, version_by_name) = text::split_file_name(stem);
+        let version_by_name = version_by_name.map(text::without_classifier);
         self.licences =
             self.manifest.get("bundle-license").map(|text| bundle_licences(text)).unwrap_or_default();
         let mut all: Vec<Found> = Vec::new();
@@ -400,18 +401,19 @@ impl Seen {
         }
         let titles = ["bundle-symbolicname", "automatic-module-name", "implementation-title"];
         let titles: Vec<String> = titles.iter().filter_map(|name| self.field(name)).collect();
+        // A shaded archive may carry the manifest of one of its parts: the file name's version has a say.
+        let agrees = |f: &Found| version.is_none() || f.version.as_deref() == version;
         let titled = all.iter().position(|f| {
-            titles.iter().any(|title| {
-                let title = title.split(';').next().unwrap_or_default().trim();
-                title == f.artifact
-                    || f.group.as_ref().is_some_and(|g| title == format!("{g}.{}", f.artifact))
-            })
+            agrees(f)
+                && titles.iter().any(|title| {
+                    let title = title.split(';').next().unwrap_or_default().trim();
+                    title == f.artifact
+                        || f.group.as_ref().is_some_and(|g| title == format!("{g}.{}", f.artifact))
+                })
         });
         // One pom alone is the archive's own, unless a versioned file name says otherwise.
         titled.or_else(|| match all {
-            [only] if version.is_none() || only.version.as_deref() == version || by_name.is_empty() => {
-                Some(0)
-            }
+            [only] if agrees(only) || by_name.is_empty() => Some(0),
             _ => None,
         })
     }
@@ -427,7 +429,10 @@ impl Seen {
         let (artifact, known_by) = if version_by_name.is_some() {
             (value(by_name), "file name")
         } else {
-            let said = symbolic.clone().or_else(|| self.field("automatic-module-name"));
+            // A bundle's name is no artifact's name; where the file's name is a part of it, that one is.
+            let part = symbolic.as_ref().filter(|s| s.split('.').any(|part| part == stem));
+            let said = part.and_then(|_| value(stem)).or_else(|| symbolic.clone());
+            let said = said.or_else(|| self.field("automatic-module-name"));
             (said.or_else(|| self.field("implementation-title").filter(word)), "manifest")
         };
         let (artifact, known_by) = match artifact {

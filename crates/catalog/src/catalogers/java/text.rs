@@ -185,6 +185,14 @@ pub(super) fn split_file_name(stem: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// A version from a file name without what Maven's assembly and Gradle's shadow plugin write behind it: the
+/// same project with its dependencies in it.
+pub(super) fn without_classifier(version: &str) -> &str {
+    let classifiers =
+        ["-jar-with-dependencies", "-with-dependencies", "-all", "-shaded", "-uber", "-fat", "-standalone"];
+    classifiers.iter().find_map(|end| version.strip_suffix(end)).filter(|v| !v.is_empty()).unwrap_or(version)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +213,18 @@ mod tests {
             ("-1", "-1", None),
         ] {
             assert_eq!(split_file_name(stem), (name, version), "{stem}");
+        }
+    }
+
+    #[test]
+    fn classifiers_are_no_part_of_a_version() {
+        for (said, version) in [
+            ("1.0.5-jar-with-dependencies", "1.0.5"),
+            ("2.0-all", "2.0"),
+            ("31.1-jre", "31.1-jre"),
+            ("1.0-all-2", "1.0-all-2"),
+        ] {
+            assert_eq!(without_classifier(said), version, "{said}");
         }
     }
 
