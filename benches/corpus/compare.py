@@ -122,7 +122,7 @@ class Explained:
     def reason(self, image, who, key):
         for index, (in_image, by, kind, name, version, reason) in enumerate(self.rows):
             if (
-                fnmatch.fnmatchcase(image, in_image) and who in by.split(",") and kind == key[0]
+                any(fnmatch.fnmatchcase(image, one) for one in in_image.split(",")) and who in by.split(",") and kind == key[0]
                 and fnmatch.fnmatchcase(key[1], name) and fnmatch.fnmatchcase(key[2], version)
             ):
                 self.used.add(index)
