@@ -682,7 +682,8 @@ pub(crate) enum Authority {
 #[command(after_help = "\
 Examples:
   seaworthy authority init --dir authority --url https://sigstore.example.org
-  seaworthy authority init --dir authority --url http://127.0.0.1:8400")]
+  seaworthy authority init --dir authority --url http://127.0.0.1:8400
+  seaworthy authority init --dir authority --url https://sigstore.example.org --kms vault://sigstore")]
 pub(crate) struct AuthorityInit {
     /// The authority's folder, empty or not there
     #[arg(long, value_name = "DIR")]
@@ -693,6 +694,16 @@ pub(crate) struct AuthorityInit {
     /// The organisation in its certificates
     #[arg(long, value_name = "NAME", default_value = "seaworthy authority")]
     pub(crate) organization: String,
+    /// Have a plugin make and keep the keys: NAME://RESOURCE-root, -issuer, -timestamp, -log, -ct and
+    /// -tokens, by the program sigstore-kms-NAME
+    #[arg(long, value_name = "NAME://RESOURCE", conflicts_with = "password_file")]
+    pub(crate) kms: Option<String>,
+    /// The plugin's word for P-256 keys; its default algorithm without it
+    #[arg(long, value_name = "ALGORITHM", requires = "kms")]
+    pub(crate) kms_algorithm: Option<String>,
+    /// Take the keys of these names that are with the plugin already, instead of making them
+    #[arg(long, requires = "kms", conflicts_with = "kms_algorithm")]
+    pub(crate) kms_existing: bool,
     #[command(flatten)]
     pub(crate) password: Password,
 }

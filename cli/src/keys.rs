@@ -91,6 +91,44 @@ pub(crate) fn not_offline(reference: &Reference, options: &OpenOptions) -> Outco
     Ok(())
 }
 
+/// The variables that name the module, where the URI does not: ours, and cosign's.
+#[cfg(feature = "pkcs11")]
+const MODULE: [&str; 2] = ["SEAWORTHY_PKCS11_MODULE", "COSIGN_PKCS11_MODULE_PATH"];
+
+/// The variables with the PIN.
+#[cfg(feature = "pkcs11")]
+const PIN: [&str; 2] = ["SEAWORTHY_PKCS11_PIN", "COSIGN_PKCS11_PIN"];
+
+/// A key in a token: the PIN comes from the URI's pin-source, from the environment, or from the terminal.
+#[cfg(feature = "pkcs11")]
+async fn token(uri: seaworthy_sign::pkcs11::Uri) -> Outcome<Arc<dyn Signer>> {
+    use seaworthy_sign::pkcs11::{Pin, TokenSigner};
+    let named = MODULE.iter().find_map(std::env::var_os).map(PathBuf::from);
+    let module = uri.module().cloned().or(named).ok_or_else(|| {
+        Failure::usage(format!("nothing says which module serves {uri}"))
+            .hint("give ?module-path=/path/to/module.so in the URI, or set SEAWORTHY_PKCS11_MODULE")
+    })?;
+    if !module.is_absolute() {
+        return Err(Failure::usage(format!("the module {} is no absolute path", module.display())));
+    }
+    let pin = match uri.pin_source() {
+        Some(path) => {
+            let bytes = Zeroizing::new(read_input(path, "PIN file")?);
+            let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+            Some(Secret::new(bytes.strip_suffix(b"\r").unwrap_or(bytes).to_vec()))
+        }
+        None => match PIN.iter().find_map(std::env::var_os) {
+            Some(pin) => Some(Secret::new(pin.into_encoded_bytes())),
+            None => prompt(&format!("PIN for {uri}: "))?,
+        },
+    };
+    let pin = pin.map_or(Pin::None, Pin::Given);
+    let opened = tokio::task::spawn_blocking(move || TokenSigner::open(&uri, &module, &pin));
+    let signer = opened.await.map_err(|e| Failure::local(format!("cannot open the token: {e}")))??;
+    Ok(Arc::new(signer))
+}
+
+#[cfg(not(feature = "pkcs11"))]
 async fn token(uri: seaworthy_sign::pkcs11::Uri) -> Outcome<Arc<dyn Signer>> {
     Err(Failure::usage(format!("cannot use {uri}: this program was built without PKCS#11"))
         .hint("build it with `cargo build --release -p seaworthy --features pkcs11`"))

@@ -7,9 +7,11 @@ use crate::args::{
 };
 use crate::context;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::keys;
 use crate::printer::Printer;
+use seaworthy_authority::{Keys, Place};
 use seaworthy_oci::OpenOptions;
-use seaworthy_sign::Secret;
+use seaworthy_sign::{KeyRef, Secret};
 use serde::Serialize;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -26,7 +28,7 @@ struct Made {
 
 pub(crate) async fn run(command: &Authority, options: &OpenOptions, printer: &Printer) -> Outcome {
     match command {
-        Authority::Init(args) => init(args, printer),
+        Authority::Init(args) => init(args, options, printer),
         Authority::Serve(args) => serve(args, options, printer).await,
         Authority::Token(args) => token(args, printer),
         Authority::Rotate(args) => rotate(args, printer),
@@ -38,15 +40,37 @@ pub(crate) async fn run(command: &Authority, options: &OpenOptions, printer: &Pr
     }
 }
 
-fn init(args: &AuthorityInit, printer: &Printer) -> Outcome {
-    let password = new_password(&args.password)?;
+fn init(args: &AuthorityInit, options: &OpenOptions, printer: &Printer) -> Outcome {
+    let prefix = match &args.kms {
+        None => None,
+        Some(text) => match KeyRef::of(Path::new(text))? {
+            KeyRef::Plugin(prefix) => {
+                keys::not_offline(&prefix, options)?;
+                Some(prefix)
+            }
+            _ => {
+                return Err(Failure::usage(format!("--kms {text} names no plugin"))
+                    .hint("--kms NAME://RESOURCE has the program sigstore-kms-NAME keep the keys"));
+            }
+        },
+    };
+    // A plugin protects its keys itself.
+    let password = match prefix {
+        Some(_) => Secret::new(Vec::new()),
+        None => new_password(&args.password)?,
+    };
+    let keys = match &prefix {
+        Some(prefix) if args.kms_existing => Keys::There(prefix),
+        Some(prefix) => Keys::Made { prefix, algorithm: args.kms_algorithm.as_deref() },
+        None => Keys::Files(&password),
+    };
     let files = seaworthy_authority::init(&seaworthy_authority::Init {
         dir: &args.dir,
         url: &args.url,
         organization: &args.organization,
-        password: &password,
+        keys,
     })?;
-    if password.expose().is_empty() {
+    if prefix.is_none() && password.expose().is_empty() {
         printer.warn(format!(
             "the keys in {} have an empty password: whoever reads them can sign",
             args.dir.display()
@@ -72,8 +96,11 @@ fn init(args: &AuthorityInit, printer: &Printer) -> Outcome {
     Ok(Exit::Yes)
 }
 
-/// The password of keys that are there: given, or asked for, or empty.
-fn password(args: &Password) -> Outcome<Secret> {
+/// The password of keys that are there: given, or asked for, or empty, as it is where a plugin has them.
+fn password(dir: &Path, args: &Password) -> Outcome<Secret> {
+    if Place::of(dir) == Place::Plugin {
+        return Ok(Secret::new(Vec::new()));
+    }
     match context::given_password(args)? {
         Some(given) => Ok(given),
         None => {
@@ -91,7 +118,7 @@ async fn serve(args: &AuthorityServe, options: &OpenOptions, printer: &Printer) 
         (Some(certificate), Some(key)) => Some(seaworthy_authority::tls(certificate, key)?),
         _ => None,
     };
-    let authority = seaworthy_authority::Authority::open(&args.dir, &password(&args.password)?)?;
+    let authority = seaworthy_authority::Authority::open(&args.dir, &password(&args.dir, &args.password)?)?;
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .map_err(|e| Failure::local(format!("cannot listen on {}: {e}", args.listen)))?;
@@ -113,7 +140,7 @@ async fn terminated() {
 }
 
 fn token(args: &AuthorityToken, printer: &Printer) -> Outcome {
-    let password = password(&args.password)?;
+    let password = password(&args.dir, &args.password)?;
     let token =
         seaworthy_authority::token(&args.dir, &password, &args.subject, Some(&args.audience), args.seconds)?;
     // cosign takes a token of this kind from a file alone, and sends a newline at its end along.
@@ -144,7 +171,7 @@ fn rotate(args: &AuthorityRotate, printer: &Printer) -> Outcome {
             AuthorityPart::Tokens => ("tokens", Part::Tokens),
         })
         .unzip();
-    seaworthy_authority::rotate(&args.dir, &password(&args.password)?, &parts)?;
+    seaworthy_authority::rotate(&args.dir, &password(&args.dir, &args.password)?, &parts)?;
     let document = Rotated { replaced, trusted_root: args.dir.join("trusted_root.json") };
     printer.result(&document, || {
         format!(
@@ -182,7 +209,7 @@ fn copy_of(folder: &Path, copied: &seaworthy_authority::Copied, printer: &Printe
 }
 
 fn restore(args: &AuthorityRestore, printer: &Printer) -> Outcome {
-    let copied = seaworthy_authority::restore(&args.from, &args.dir, &password(&args.password)?)?;
+    let copied = seaworthy_authority::restore(&args.from, &args.dir, &password(&args.from, &args.password)?)?;
     printer.warn(
         "what was signed after the backup is not in its logs, and stays good for those who hold the proof; new logs \
          have begun, and clients need the new trusted root",

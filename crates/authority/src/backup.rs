@@ -156,7 +156,7 @@ pub fn restore(from: &Path, dir: &Path, password: &Secret) -> Result<Copied> {
     made(dir, |new| {
         let copied = copy_all(from, new)?;
         // The password is proven before anything goes by it: new keys get it too.
-        crate::server::private_key(new, "issuer", password)?;
+        crate::keys::Key::open(new, "issuer", password)?;
         rotate::replace(new, password, &[Part::Log, Part::CertificateLog])?;
         Ok(copied)
     })

@@ -8,12 +8,12 @@
 
 use crate::error::Refused;
 use crate::identity::{Identities, Identity};
+use crate::keys::Key as OwnKey;
 use crate::log::Log;
 use crate::rekor::decode;
 use crate::verify::Key;
 use crate::x509::{Certificate, Draft, from_pem, pem};
 use jiff::{SignedDuration, Timestamp};
-use seaworthy_sign::PrivateKey;
 use serde::Deserialize;
 use sigstore_crypto::SigningScheme;
 use x509_cert::der::{Decode as _, Encode as _};
@@ -54,8 +54,8 @@ struct RequestedKey {
 pub(crate) struct Fulcio {
     pub(crate) root: Certificate,
     pub(crate) issuer: Certificate,
-    pub(crate) key: PrivateKey,
-    pub(crate) log_key: std::sync::Arc<PrivateKey>,
+    pub(crate) key: OwnKey,
+    pub(crate) log_key: OwnKey,
     pub(crate) log: Log,
     pub(crate) identities: Identities,
     /// How long a certificate is valid.
@@ -103,7 +103,7 @@ impl Fulcio {
         let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
         // The timestamp is a promise that the log has the certificate: it is kept before it is given.
         self.log.append(draft.log_entry(millis)).await?;
-        let certificate = draft.finish(millis, &self.log_key, &self.key).map_err(failed)?;
+        let certificate = draft.finish(millis, &self.log_key, &self.key).await.map_err(failed)?;
         Ok(serde_json::json!({ "signedCertificateEmbeddedSct": { "chain": self.chain(Some(&certificate)) } }))
     }
 }

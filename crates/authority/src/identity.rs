@@ -8,6 +8,7 @@
 use crate::asn1::{self, SEQUENCE, bits, oid, seq, tlv, uint};
 use crate::config::{AUDIENCE, Address, Config, Issuer, Names, StaticToken, Switch, issuer_url};
 use crate::error::{Error, Refused, Result};
+use crate::keys::Key as OwnKey;
 use crate::limits::{
     CLAIM_BYTES, CLOCK_SKEW_SECONDS, ISSUER_TIME, JWKS_AGAIN, JWKS_AGE, JWKS_BYTES, JWKS_KEYS, SUBJECT_BYTES,
     TOKEN_BYTES, TOKEN_SECONDS,
@@ -18,7 +19,7 @@ use crate::x509::{Claims, Subject};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use jiff::Timestamp;
-use seaworthy_sign::{PrivateKey, PublicKey};
+use seaworthy_sign::PublicKey;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use sigstore_crypto::SigningScheme;
@@ -449,7 +450,7 @@ fn key_id(key: &PublicKey) -> String {
 /// between one second and a day.
 pub(crate) fn mint(
     issuer: &str,
-    key: &PrivateKey,
+    key: &OwnKey,
     who: &str,
     audience: &str,
     now: Timestamp,
@@ -470,7 +471,7 @@ pub(crate) fn mint(
         claims["email_verified"] = true.into();
     }
     let message = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
-    let der = crate::x509::sign(key, message.as_bytes())?;
+    let der = key.sign(message.as_bytes())?;
     let signature = p256::ecdsa::Signature::from_der(&der)
         .map_err(|e| Error::local(format!("cannot write a signature: {e}")))?;
     Ok(format!("{message}.{}", B64.encode(signature.to_bytes())))

@@ -6,19 +6,18 @@
 use crate::config::{self, Address, Config};
 use crate::error::{Error, Result};
 use crate::folder::{Log, sync};
+use crate::keys::{Key, Keys};
 use crate::log::store::Store;
 use crate::trust;
 use crate::x509::{self, Certificate, pem};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
-use seaworthy_sign::{Algorithm, PrivateKey, Secret};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// How long the authority's own certificates are valid: ten years. What is below the root can be replaced ([`crate::rotate`]).
 const YEARS: i64 = 10;
@@ -32,8 +31,8 @@ pub struct Init<'a> {
     pub url: &'a str,
     /// The organisation in its certificates.
     pub organization: &'a str,
-    /// What its key files are encrypted with.
-    pub password: &'a Secret,
+    /// Where its keys are to be.
+    pub keys: Keys<'a>,
 }
 
 /// The files that clients get.
@@ -65,8 +64,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The log begins with the trusted root, signed by the log itself. That says once and for all what the
 /// authority started with, and it keeps number 0 and the empty proof from everybody else: cosign leaves
 /// both out of a bundle, as JSON of protobuf may, and sigstore-python then refuses the bundle.
-pub(crate) fn first_entry(dir: &Path, address: &Address, key: PrivateKey, trusted_root: &[u8]) -> Result<()> {
-    let signature = x509::sign(&key, trusted_root)?;
+pub(crate) fn first_entry(dir: &Path, address: &Address, key: Key, trusted_root: &[u8]) -> Result<()> {
+    let signature = key.sign(trusted_root)?;
     let request = json!({ "hashedRekordRequestV002": {
         "digest": STANDARD.encode(Sha256::digest(trusted_root)),
         "signature": {
@@ -75,7 +74,7 @@ pub(crate) fn first_entry(dir: &Path, address: &Address, key: PrivateKey, truste
         },
     } });
     let entry = crate::rekor::read(request.to_string().as_bytes()).map_err(|e| Error::local(e.message))?;
-    Store::open(&dir.join("log"), &address.host, Arc::new(key))?.append(&[entry.body])?;
+    Store::open(&dir.join("log"), &address.host, key)?.append(&[entry.body])?;
     Ok(())
 }
 
@@ -83,7 +82,8 @@ pub(crate) fn first_entry(dir: &Path, address: &Address, key: PrivateKey, truste
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] for a URL or a name that cannot be used, or a folder that is not empty;
-/// [`crate::ErrorKind::Local`] where the disk or the randomness refuses.
+/// [`crate::ErrorKind::Local`] where the disk, the randomness or a plugin refuses. What a plugin made by then
+/// stays with it.
 pub fn init(options: &Init<'_>) -> Result<Files> {
     let address = Address::read(options.url)?;
     let organization = options.organization;
@@ -121,15 +121,6 @@ pub fn init(options: &Init<'_>) -> Result<Files> {
     })
 }
 
-/// A new key `name` in the folder's `keys`.
-pub(crate) fn make_key(dir: &Path, name: &str, password: &Secret) -> Result<PrivateKey> {
-    let failed = |e: seaworthy_sign::Error| Error::local(format!("cannot make a key: {e}"));
-    let key = PrivateKey::generate(Algorithm::EcdsaP256).map_err(failed)?;
-    let text = key.to_encrypted_pem(password).map_err(failed)?;
-    write(&dir.join("keys").join(format!("{name}.key")), text.as_bytes())?;
-    Ok(key)
-}
-
 fn fill(dir: &Path, options: &Init<'_>, address: &Address) -> Result<()> {
     let local = |e: std::io::Error| Error::local(format!("cannot make {}: {e}", dir.display()));
     std::fs::create_dir_all(dir.join("keys")).map_err(local)?;
@@ -139,7 +130,7 @@ fn fill(dir: &Path, options: &Init<'_>, address: &Address) -> Result<()> {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(private, mode).map_err(local)?;
     }
-    let key = |name: &str| make_key(dir, name, options.password);
+    let key = |name: &str| Key::make(dir, name, &options.keys);
     let (root_key, issuer_key, tsa_key) = (key("root")?, key("issuer")?, key("timestamp")?);
     let (log_key, ct_key, _) = (key("log")?, key("ct")?, key("tokens")?);
 

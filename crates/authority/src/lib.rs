@@ -10,8 +10,8 @@
 //! hold, entries without a good signature, anything beyond the numbers in [`limits`], to start twice on one
 //! folder, and to start on a log that contradicts its checkpoint.
 //!
-//! The root's key is used by [`init()`] and [`rotate()`] alone; `serve` does not read it, so that it can be kept
-//! elsewhere.
+//! Its keys are in encrypted files or with a plugin ([`Keys`]). The root's key is used by [`init()`] and [`rotate()`]
+//! alone; `serve` does not read it, so that it can be kept elsewhere.
 
 mod asn1;
 mod backup;
@@ -21,6 +21,7 @@ mod folder;
 mod fulcio;
 mod identity;
 mod init;
+mod keys;
 pub mod limits;
 pub mod log;
 mod metrics;
@@ -38,6 +39,7 @@ mod x509;
 pub use backup::{Copied, backup, restore};
 pub use error::{Error, ErrorKind, Result};
 pub use init::{Files, Init, init};
+pub use keys::{Key, Keys, Place};
 pub use rotate::{Part, rotate};
 pub use server::{Authority, token};
 pub use tls::tls;

@@ -3,7 +3,7 @@
 //! The old key's window in the trusted root is ended, and the new one's begins; what was signed stays good. The server
 //! must be stopped, so that nothing is signed with a key whose window has ended. The root's key is read for
 //! certificates alone. A closed log is kept and served under a number; its private key is deleted, because a log
-//! that nobody can sign for is one that nobody can fork.
+//! that nobody can sign for is one that nobody can fork. (What a plugin keeps, it keeps: it must be disabled there.)
 //!
 //! All that is new is made in `rotation.new`, which is then renamed to `rotation`: from that moment on the rotation has
 //! happened. [`finish`] moves the files to their places, and can be run again after a crash anywhere within it.
@@ -11,10 +11,11 @@
 use crate::config::{Address, Config};
 use crate::error::{Error, Result};
 use crate::folder::{self, Log, lock, sync};
-use crate::init::{first_entry, make_key, write};
+use crate::init::{first_entry, write};
+use crate::keys::Key;
 use crate::limits::{CERTIFICATE_SECONDS, SHARDS};
 use crate::log::store::Store;
-use crate::server::{certificate, private_key};
+use crate::server::certificate;
 use crate::trust::{self, TRUSTED_ROOT};
 use crate::x509::{self, Certificate, pem};
 use jiff::{SignedDuration, Timestamp};
@@ -107,18 +108,23 @@ impl Making<'_> {
                     self.log(Log::Certificates, "ctlogs", &url, &mut root, from)?;
                 }
                 Part::Issuer | Part::Timestamps => self.certificate(*part, &organization, &mut root, from)?,
-                Part::Tokens => drop(make_key(self.new, "tokens", self.password)?),
+                Part::Tokens => drop(self.key("tokens")?),
             }
         }
         let signing_config = trust::read(self.dir, trust::SIGNING_CONFIG)?;
         for (name, text) in trust::files(&root, &signing_config) {
             write(&self.new.join(name), text.as_bytes())?;
             if name == TRUSTED_ROOT && parts.contains(&Part::Log) {
-                let key = private_key(self.new, Log::Signatures.name(), self.password)?;
+                let key = Key::open(self.new, Log::Signatures.name(), self.password)?;
                 first_entry(self.new, self.address, key, text.as_bytes())?;
             }
         }
         Ok(())
+    }
+
+    /// The key that takes the place of `name`, in the same way of keeping.
+    fn key(&self, name: &str) -> Result<Key> {
+        Key::succeed(self.dir, self.new, name, self.password)
     }
 
     /// The end of a window: nothing is signed with the old key any more, and clocks have whole seconds.
@@ -133,7 +139,7 @@ impl Making<'_> {
                 .hint("make a new authority, and list both in the trusted root"));
         }
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let key = make_key(self.new, log.name(), self.password)?;
+        let key = self.key(log.name())?;
         Store::create(&self.new.join(log.name()), &log.origin(self.address), &key)?;
         write(&self.new.join(format!("{}.closes", log.name())), number.to_string().as_bytes())?;
         let closed = log.closed_url(self.address, number);
@@ -143,14 +149,14 @@ impl Making<'_> {
 
     fn certificate(&self, part: Part, organization: &str, root: &mut Value, from: Timestamp) -> Result<()> {
         let above = certificate(self.dir, "root", None)?;
-        let above_key = private_key(self.dir, "root", self.password).map_err(|e| {
+        let above_key = Key::open(self.dir, "root", self.password).map_err(|e| {
             e.hint("the root's key signs new certificates: put it back into keys/ for as long")
         })?;
         if above_key.public_key().as_spki_der() != above.spki {
             return Err(Error::broken("certs/root.pem is not the certificate of keys/root.key"));
         }
         let name = if part == Part::Issuer { "issuer" } else { "timestamp" };
-        let key = make_key(self.new, name, self.password)?;
+        let key = self.key(name)?;
         let make = if part == Part::Issuer { x509::issuing } else { x509::timestamping };
         let der = make(organization, key.public_key(), &above, &above_key, from)?;
         let made = Certificate::read(&der)

@@ -9,6 +9,7 @@ use crate::error::{Error, Refused, Result};
 use crate::folder;
 use crate::fulcio::Fulcio;
 use crate::identity::{Identities, jwks, mint};
+use crate::keys::Key;
 use crate::limits::{BODY_BYTES, BODY_TIME, CONNECTIONS, HEAD_BYTES, HEAD_TIME};
 use crate::log::checkpoint::log_id;
 use crate::log::store::Store;
@@ -28,7 +29,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use jiff::Timestamp;
-use seaworthy_sign::{PrivateKey, PublicKey, Secret};
+use seaworthy_sign::{PublicKey, Secret};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::Future;
@@ -86,15 +87,7 @@ impl Rate {
     }
 }
 
-pub(crate) fn private_key(dir: &Path, name: &str, password: &Secret) -> Result<PrivateKey> {
-    let path = dir.join("keys").join(format!("{name}.key"));
-    let bytes =
-        std::fs::read(&path).map_err(|e| Error::local(format!("cannot read {}: {e}", path.display())))?;
-    PrivateKey::from_pem(&bytes, Some(password))
-        .map_err(|e| Error::local(format!("cannot use {}: {e}", path.display())))
-}
-
-pub(crate) fn certificate(dir: &Path, name: &str, key: Option<&PrivateKey>) -> Result<Certificate> {
+pub(crate) fn certificate(dir: &Path, name: &str, key: Option<&Key>) -> Result<Certificate> {
     let path = dir.join("certs").join(format!("{name}.pem"));
     let shown = path.display();
     let text =
@@ -102,7 +95,7 @@ pub(crate) fn certificate(dir: &Path, name: &str, key: Option<&PrivateKey>) -> R
     let found = from_pem("CERTIFICATE", &text).and_then(|der| Certificate::read(&der));
     let found = found.ok_or_else(|| Error::broken(format!("{shown} holds no certificate")))?;
     if key.is_some_and(|key| key.public_key().as_spki_der() != found.spki) {
-        return Err(Error::broken(format!("{shown} is not the certificate of keys/{name}.key")));
+        return Err(Error::broken(format!("{shown} is not the certificate of the key {name}")));
     }
     Ok(found)
 }
@@ -123,7 +116,7 @@ pub fn token(
     if config.built_in_issuer == Switch::Disabled {
         return Err(Error::usage("the built-in issuer is switched off in authority.yaml"));
     }
-    let key = private_key(dir, "tokens", password)?;
+    let key = Key::open(dir, "tokens", password)?;
     mint(&address.url, &key, subject, audience.unwrap_or(AUDIENCE), Timestamp::now(), seconds)
 }
 
@@ -138,12 +131,10 @@ impl Authority {
         let (config, address) = Config::load(dir)?;
         let lock = folder::lock(dir)?;
         rotate::finish(dir)?;
-        let (log_key, ct_key) = (private_key(dir, "log", password)?, private_key(dir, "ct", password)?);
+        let (log_key, ct_key) = (Key::open(dir, "log", password)?, Key::open(dir, "ct", password)?);
         let log_id = log_id(log_key.public_key());
-        let log_key = Arc::new(log_key);
-        let ct_key = Arc::new(ct_key);
         let mut closed = BTreeMap::new();
-        let mut start = |kind: folder::Log, key: Arc<PrivateKey>, name: &str| -> Result<Log> {
+        let mut start = |kind: folder::Log, key: Key, name: &str| -> Result<Log> {
             let earlier = folder::closed(dir, kind)?;
             for log in &earlier {
                 closed.insert((kind, log.number), log.view(kind, &address)?);
@@ -159,9 +150,9 @@ impl Authority {
         let log = start(folder::Log::Signatures, log_key, "signatures")?;
         let ct = start(folder::Log::Certificates, ct_key.clone(), "certificates")?;
 
-        let tokens = private_key(dir, "tokens", password)?.public_key().clone();
+        let tokens = Key::open(dir, "tokens", password)?.public_key().clone();
         let (issuer_key, tsa_key) =
-            (private_key(dir, "issuer", password)?, private_key(dir, "timestamp", password)?);
+            (Key::open(dir, "issuer", password)?, Key::open(dir, "timestamp", password)?);
         let root = certificate(dir, "root", None)?;
         let read = |name: &str| {
             let path = dir.join(name);
@@ -321,7 +312,7 @@ impl Authority {
                 json(201, &rekor::answer(&entry, &self.log_id, &receipt))
             }
             Route::Timestamp => {
-                let token = self.tsa.answer(&body(request).await?, now)?;
+                let token = self.tsa.answer(&body(request).await?, now).await?;
                 respond(200, "application/timestamp-reply", token.into())
             }
             Route::TrustBundle => json(200, &self.fulcio.trust_bundle()),

@@ -8,9 +8,9 @@ use crate::asn1::{
     self, INTEGER, OCTET_STRING, SEQUENCE, Walk, context, generalized, oid, seq, set, tlv, uint,
 };
 use crate::error::{Refused, Result};
-use crate::x509::{Certificate, ecdsa_with_sha256, sign};
+use crate::keys::Key;
+use crate::x509::{Certificate, ecdsa_with_sha256};
 use jiff::Timestamp;
-use seaworthy_sign::PrivateKey;
 use sha2::{Digest as _, Sha256};
 
 /// The policy of Sigstore's timestamp authorities, which its clients expect no other value in place of.
@@ -91,15 +91,16 @@ fn read(der: &[u8]) -> Result<Request<'_>, Rejection> {
 pub(crate) struct Tsa {
     pub(crate) certificate: Certificate,
     pub(crate) root: Certificate,
-    pub(crate) key: PrivateKey,
+    pub(crate) key: Key,
 }
 
 impl Tsa {
     /// The TimeStampResp to a TimeStampReq: granted, or a rejection that says why.
-    pub(crate) fn answer(&self, der: &[u8], now: Timestamp) -> Result<Vec<u8>, Refused> {
+    pub(crate) async fn answer(&self, der: &[u8], now: Timestamp) -> Result<Vec<u8>, Refused> {
         match read(der) {
             Ok(request) => self
                 .grant(&request, now)
+                .await
                 .map(|token| seq(&[&seq(&[&uint(&[0])]), &token]))
                 .map_err(|e| Refused::unavailable(e.to_string())),
             Err(rejection) => {
@@ -116,7 +117,7 @@ impl Tsa {
     }
 
     /// The token: CMS SignedData (RFC 5652, section 5) over a TSTInfo.
-    fn grant(&self, request: &Request<'_>, now: Timestamp) -> Result<Vec<u8>> {
+    async fn grant(&self, request: &Request<'_>, now: Timestamp) -> Result<Vec<u8>> {
         let mut serial = [0u8; 16];
         getrandom::fill(&mut serial).map_err(|e| crate::Error::local(format!("no randomness: {e}")))?;
         serial[0] = serial[0] & 0x7f | 0x40;
@@ -139,7 +140,7 @@ impl Tsa {
             attribute("1.2.840.113549.1.9.4", tlv(OCTET_STRING, &Sha256::digest(&info))),
             attribute("1.2.840.113549.1.9.16.2.47", ess),
         ]);
-        let signature = sign(&self.key, &attributes)?;
+        let signature = self.key.sign_soon(&attributes).await?;
         // In the message the same bytes stand under [0] (RFC 5652, section 5.4).
         let mut tagged = attributes;
         if let Some(tag) = tagged.first_mut() {

@@ -7,10 +7,11 @@
 
 use crate::asn1::{self, SEQUENCE, UTF8, bits, context, oid, seq, set, time, tlv, uint};
 use crate::error::{Error, Result};
+use crate::keys::Key;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use seaworthy_sign::{Payload, PrivateKey, PublicKey};
+use seaworthy_sign::PublicKey;
 use sha2::{Digest as _, Sha256};
 use x509_cert::der::{Decode as _, Encode as _};
 
@@ -98,13 +99,9 @@ fn tbs(content: &Content<'_>, serial: &[u8]) -> Vec<u8> {
     ])
 }
 
-pub(crate) fn sign(key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>> {
-    key.sign(&Payload::Blob(message)).map_err(|e| Error::local(format!("cannot sign: {e}")))
-}
-
-fn certify(content: &Content<'_>, key: &PrivateKey) -> Result<Vec<u8>> {
+fn certify(content: &Content<'_>, key: &Key) -> Result<Vec<u8>> {
     let tbs = tbs(content, &serial()?);
-    Ok(seq(&[&tbs, &ecdsa_with_sha256(), &bits(&sign(key, &tbs)?)]))
+    Ok(seq(&[&tbs, &ecdsa_with_sha256(), &bits(&key.sign(&tbs)?)]))
 }
 
 /// A certificate of the authority and what issuing with it needs.
@@ -138,12 +135,7 @@ impl Certificate {
 }
 
 /// The root, which signs itself, and then the issuer and the timestamp certificate.
-pub(crate) fn root(
-    organization: &str,
-    key: &PrivateKey,
-    from: Timestamp,
-    until: Timestamp,
-) -> Result<Vec<u8>> {
+pub(crate) fn root(organization: &str, key: &Key, from: Timestamp, until: Timestamp) -> Result<Vec<u8>> {
     let spki = key.public_key().as_spki_der();
     let name = name(organization, &format!("{organization} root"));
     let extensions = [
@@ -160,7 +152,7 @@ pub(crate) fn issuing(
     organization: &str,
     public: &PublicKey,
     root: &Certificate,
-    root_key: &PrivateKey,
+    root_key: &Key,
     from: Timestamp,
 ) -> Result<Vec<u8>> {
     let spki = public.as_spki_der();
@@ -181,7 +173,7 @@ pub(crate) fn timestamping(
     organization: &str,
     public: &PublicKey,
     root: &Certificate,
-    root_key: &PrivateKey,
+    root_key: &Key,
     from: Timestamp,
 ) -> Result<Vec<u8>> {
     let spki = public.as_spki_der();
@@ -292,8 +284,9 @@ impl Draft {
     }
 
     /// The certificate, with the log's timestamp in it.
-    pub(crate) fn finish(&self, millis: u64, log_key: &PrivateKey, key: &PrivateKey) -> Result<Vec<u8>> {
-        let signature = sign(log_key, &[&[0, 0], self.timestamped_entry(millis).as_slice()].concat())?;
+    pub(crate) async fn finish(&self, millis: u64, log_key: &Key, key: &Key) -> Result<Vec<u8>> {
+        let promise = [&[0, 0], self.timestamped_entry(millis).as_slice()].concat();
+        let signature = log_key.sign_soon(&promise).await?;
         let mut sct = vec![0u8];
         sct.extend_from_slice(&Sha256::digest(log_key.public_key().as_spki_der()));
         sct.extend_from_slice(&millis.to_be_bytes());
@@ -308,7 +301,7 @@ impl Draft {
         let mut extensions = self.extensions.clone();
         extensions.extend(extension(SCT_LIST, Critical::No, &tlv(asn1::OCTET_STRING, &list)));
         let tbs = self.tbs(extensions);
-        Ok(seq(&[&tbs, &ecdsa_with_sha256(), &bits(&sign(key, &tbs)?)]))
+        Ok(seq(&[&tbs, &ecdsa_with_sha256(), &bits(&key.sign_soon(&tbs).await?)]))
     }
 }
 

@@ -2,6 +2,7 @@
 //! a refusal that says so, before anything is pushed.
 
 use super::world::World;
+use seaworthy_tests::door::Frame;
 
 /// A world with the plugin, and the key `drawer://key` in it.
 fn world() -> World {
@@ -216,4 +217,95 @@ fn a_key_in_a_variable_signs_and_verifies() {
     world.run("verify --key testdata/keys/demo.pub oci:img").expect(0);
     world.run("sign --key env://NOTHING oci:img").expect(5).says("it is not set");
     world.run("verify --key env://SIGNING_KEY oci:img").expect(5);
+}
+
+/// An authority whose keys are all with the plugin, in `authority`; what serves it, and its URL.
+fn authority(world: &mut World) -> (super::world::Started, seaworthy_tests::door::Door, String) {
+    let frame = Frame::new();
+    let url = format!("http://{}", frame.address());
+    world.run(&format!("authority init --dir authority --url {url} --kms drawer://sigstore")).expect(0);
+    let mut served = world.start("authority serve --dir authority --listen 127.0.0.1:0");
+    let line = served.wait_for(" answers on ");
+    let behind = line.rsplit(' ').next().unwrap().parse().unwrap();
+    (served, frame.open(behind, |_, _| None), url)
+}
+
+#[test]
+fn an_authority_whose_keys_are_with_a_plugin_signs_and_what_it_signed_verifies() {
+    let mut world = World::new();
+    world.drawer();
+    let (served, _door, url) = authority(&mut world);
+    for name in ["root", "issuer", "timestamp", "log", "ct", "tokens"] {
+        assert!(!world.path(&format!("authority/keys/{name}.key")).exists(), "no key is in a file of ours");
+        let line = std::fs::read_to_string(world.path(&format!("authority/keys/{name}.kms"))).unwrap();
+        assert_eq!(line, format!("drawer://sigstore-{name}\n"));
+        assert!(world.path(&format!("drawer/sigstore-{name}.key")).exists());
+    }
+    // The root's key is for init: serve does without it.
+    std::fs::rename(world.path("drawer/sigstore-root.key"), world.path("elsewhere")).unwrap();
+
+    let token = world.run("authority token --dir authority --subject ci@example.com").expect(0).stdout;
+    std::fs::write(world.path("token"), token.trim()).unwrap();
+    let trust = "--trust-config authority/client_trust_config.json";
+    world
+        .run(&format!("release oci:testdata/images/harbor --to oci:out {trust} --identity-token token"))
+        .expect(0)
+        .says("released");
+    let verify = |who: &str| {
+        world.run(&format!(
+            "verify oci:out --type spdx --trusted-root authority/trusted_root.json --certificate-identity {who} \
+             --certificate-oidc-issuer {url}"
+        ))
+    };
+    verify("ci@example.com").expect(0);
+    verify("eve@example.com").expect(1);
+
+    // And a key behind the plugin, witnessed by the authority behind the plugin.
+    world.run("keygen --kms drawer://own --output-key-prefix own").expect(0);
+    world.image("harbor", "img");
+    world.run(&format!("sign --key drawer://own {trust} oci:img")).expect(0);
+    world.run("verify --key own.pub oci:img").expect(0);
+    drop(served);
+
+    // New keys come from the plugin, too, under names of their own; what was signed stays good.
+    let before = std::fs::read_dir(world.path("drawer")).unwrap().count();
+    std::fs::rename(world.path("elsewhere"), world.path("drawer/sigstore-root.key")).unwrap();
+    world.run("authority rotate --dir authority log issuer").expect(0);
+    assert_eq!(std::fs::read_dir(world.path("drawer")).unwrap().count(), before + 3);
+    let line = std::fs::read_to_string(world.path("authority/keys/log.kms")).unwrap();
+    assert!(
+        line.starts_with("drawer://sigstore-log-") && !world.path("authority/keys/log.key").exists(),
+        "{line}"
+    );
+    verify("ci@example.com").expect(0);
+
+    // A key that is another one is noticed before anything is signed with it.
+    let log = line.trim().trim_start_matches("drawer://");
+    std::fs::remove_file(world.path(&format!("drawer/{log}.key"))).unwrap();
+    world.run(&format!("keygen --kms drawer://{log} --output-key-prefix other")).expect(0);
+    world
+        .run("authority serve --dir authority --listen 127.0.0.1:0")
+        .expect(4)
+        .says("the stored checkpoint is not signed by this log's key");
+}
+
+#[test]
+fn an_authority_is_not_made_with_keys_that_it_cannot_use() {
+    let mut world = World::new();
+    world.drawer();
+    let init = "authority init --dir authority --url http://127.0.0.1:8400";
+    world
+        .run(&format!("{init} --kms drawer://a --kms-algorithm p384"))
+        .expect(2)
+        .says("the authority's key root is ecdsa-p384, and it has to be ecdsa-p256");
+    world
+        .run(&format!("{init} --kms drawer://b --kms-existing"))
+        .expect(5)
+        .says("no key b-root in this drawer");
+    world.run(&format!("{init} --kms vault://b")).expect(5).says("no program sigstore-kms-vault");
+    world.run(&format!("{init} --kms keys")).expect(2).says("names no plugin");
+    world.run(&format!("--offline {init} --kms drawer://b")).expect(2);
+    world.env("DRAWER_MISBEHAVES", "wrong-signature");
+    world.run(&format!("{init} --kms drawer://c")).expect(5).says("does not verify with the public key");
+    assert!(!world.path("authority").exists(), "whole or not at all");
 }

@@ -18,6 +18,8 @@ mod keyless;
 mod kms;
 mod load;
 mod outcomes;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
 mod pki;
 mod rekor_v1;
 mod services;

@@ -1,7 +1,7 @@
 //! A private Sigstore in the test's own process, behind a door that counts, throttles, fails and resets.
 
 use super::world::World;
-use seaworthy_authority::{Authority, Init, init, token};
+use seaworthy_authority::{Authority, Init, Keys, init, token};
 use seaworthy_sign::Secret;
 use seaworthy_tests::door::{self, Frame, Heard, Trouble};
 use std::sync::{Arc, Mutex};
@@ -65,7 +65,7 @@ impl Services {
         world.scrub(&url, "http://services");
         let password = Secret::from("");
         let dir = world.path("authority");
-        init(&Init { dir: &dir, url: &url, organization: "test", password: &password }).unwrap();
+        init(&Init { dir: &dir, url: &url, organization: "test", keys: Keys::Files(&password) }).unwrap();
         let file = dir.join("authority.yaml");
         std::fs::write(&file, yaml(std::fs::read_to_string(&file).unwrap())).unwrap();
         let authority = Authority::open(&dir, &password).unwrap();

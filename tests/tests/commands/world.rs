@@ -11,6 +11,33 @@ pub struct World {
     scrub: Vec<(String, String)>,
 }
 
+/// A command that runs beside the test. It ends with the guard.
+pub struct Started(std::process::Child);
+
+impl Started {
+    /// Waits for a line on standard error that holds `text`, and gives it.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        use std::io::BufRead as _;
+        let stderr = std::io::BufReader::new(self.0.stderr.take().unwrap());
+        let mut said = String::new();
+        for line in stderr.lines() {
+            let line = line.unwrap();
+            if line.contains(text) {
+                return line;
+            }
+            said.push_str(&line);
+        }
+        panic!("it ended without '{text}': {said}");
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// What a command did.
 pub struct Ran {
     pub command: String,
@@ -140,6 +167,15 @@ impl World {
         command.args(split(arguments));
         command.env_clear().envs(self.env.iter().map(|(k, v)| (k, v))).current_dir(self.dir.path());
         command
+    }
+
+    /// Starts `seaworthy` with these arguments, to run beside the test until the guard goes.
+    pub fn start(&self, arguments: &str) -> Started {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seaworthy"));
+        command.args(split(arguments)).env_clear().envs(self.env.iter().map(|(k, v)| (k, v)));
+        command.current_dir(self.dir.path()).stdin(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::piped());
+        Started(command.spawn().unwrap())
     }
 
     /// Runs a shell script with `seaworthy` on its path.

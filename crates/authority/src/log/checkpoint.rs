@@ -5,9 +5,10 @@
 
 use super::tree::Hash;
 use crate::error::{Error, Result};
+use crate::keys::Key;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use seaworthy_sign::{Payload, PrivateKey, PublicKey};
+use seaworthy_sign::{Payload, PublicKey};
 use sha2::{Digest as _, Sha256};
 
 /// A signed tree head.
@@ -28,11 +29,11 @@ pub(crate) fn log_id(key: &PublicKey) -> Hash {
 
 impl Checkpoint {
     /// Signs a tree head. Whoever calls this must have the entries on disk already.
-    pub(crate) fn sign(origin: &str, size: u64, root: Hash, key: &PrivateKey) -> Result<Self> {
+    pub(crate) fn sign(origin: &str, size: u64, root: Hash, key: &Key) -> Result<Self> {
         let body = format!("{origin}\n{size}\n{}\n", STANDARD.encode(root));
         let signature = key
-            .sign(&Payload::Blob(body.as_bytes()))
-            .map_err(|e| Error::local(format!("cannot sign a checkpoint: {e}")))?;
+            .sign(body.as_bytes())
+            .map_err(|e| Error { message: format!("a checkpoint: {}", e.message), ..e })?;
         let mut named = log_id(key.public_key()).get(..4).unwrap_or_default().to_vec();
         named.extend_from_slice(&signature);
         let text = format!("{body}\n\u{2014} {origin} {}\n", STANDARD.encode(named));

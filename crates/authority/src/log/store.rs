@@ -36,8 +36,9 @@ use super::checkpoint::Checkpoint;
 use super::tree::{Hash, Tree, leaf_hash};
 use crate::error::{Error, Result};
 use crate::folder::LOG_KEY;
+use crate::keys::Key;
 use crate::limits::{ENTRY_BYTES, LOG_ENTRIES};
-use seaworthy_sign::{PrivateKey, PublicKey};
+use seaworthy_sign::PublicKey;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -70,7 +71,7 @@ pub struct Store {
     file: File,
     end: u64,
     origin: String,
-    key: Arc<PrivateKey>,
+    key: Key,
     view: View,
     /// Where the newest tree head is kept a second time.
     elsewhere: Option<PathBuf>,
@@ -99,19 +100,21 @@ impl Store {
     ///
     /// # Errors
     /// Where the disk refuses.
-    pub fn create(dir: &Path, origin: &str, key: &PrivateKey) -> Result<()> {
+    pub fn create(dir: &Path, origin: &str, key: impl Into<Key>) -> Result<()> {
+        let key = key.into();
         std::fs::create_dir(dir).map_err(|e| io("make", dir, &e))?;
         replace(dir, "entries", MAGIC)?;
         replace(dir, LOG_KEY, key.public_key().to_pem().as_bytes())?;
         let root = Tree::default().root(0).unwrap_or_default();
-        replace(dir, "checkpoint", Checkpoint::sign(origin, 0, root, key)?.text.as_bytes())
+        replace(dir, "checkpoint", Checkpoint::sign(origin, 0, root, &key)?.text.as_bytes())
     }
 
     /// Opens a log, checks all of it, and cuts off what a crash left unfinished. The caller holds the lock.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Broken`] where entries and checkpoint contradict each other (see the module).
-    pub fn open(dir: &Path, origin: &str, key: Arc<PrivateKey>) -> Result<Self> {
+    pub fn open(dir: &Path, origin: &str, key: impl Into<Key>) -> Result<Self> {
+        let key = key.into();
         let path = dir.join("entries");
         let mut file =
             OpenOptions::new().read(true).write(true).open(&path).map_err(|e| io("open", &path, &e))?;

@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use seaworthy_authority::limits::BODY_BYTES;
-use seaworthy_authority::{Authority, ErrorKind, Init, init, token};
+use seaworthy_authority::{Authority, ErrorKind, Init, Keys, init, token};
 use seaworthy_sign::{Algorithm, Payload, PrivateKey, Secret};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -324,7 +324,7 @@ fn init_touches_nothing_that_is_there_and_refuses_what_cannot_work() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("a");
     let password = Secret::from("");
-    let make = |url: &str| init(&Init { dir: &dir, url, organization: "test", password: &password });
+    let make = |url: &str| init(&Init { dir: &dir, url, organization: "test", keys: Keys::Files(&password) });
     assert_eq!(make("http://sigstore.example").unwrap_err().kind, ErrorKind::Usage);
     assert!(!dir.exists());
     let files = make("https://sigstore.example").unwrap();

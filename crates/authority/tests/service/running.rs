@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use seaworthy_authority::{Authority, Init, init, token};
+use seaworthy_authority::{Authority, Init, Keys, init, token};
 use seaworthy_sign::{Algorithm, Payload, PrivateKey, Secret};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -37,7 +37,7 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let password = Secret::from("geheim");
-        init(&Init { dir: &dir, url: &url, organization: "test", password: &password }).unwrap();
+        init(&Init { dir: &dir, url: &url, organization: "test", keys: Keys::Files(&password) }).unwrap();
         let path = dir.join("authority.yaml");
         std::fs::write(&path, edit(std::fs::read_to_string(&path).unwrap())).unwrap();
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();

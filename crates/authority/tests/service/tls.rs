@@ -1,6 +1,6 @@
 //! The authority's own TLS: clients that trust its certificate reach it, others and plain ones do not.
 
-use seaworthy_authority::{Authority, ErrorKind, Init, init, tls};
+use seaworthy_authority::{Authority, ErrorKind, Init, Keys, init, tls};
 use seaworthy_sign::Secret;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,7 +27,7 @@ async fn over_tls() {
     let address = listener.local_addr().unwrap();
     let url = format!("https://{address}");
     let (dir, password) = (home.path().join("authority"), Secret::from(""));
-    init(&Init { dir: &dir, url: &url, organization: "test", password: &password }).unwrap();
+    init(&Init { dir: &dir, url: &url, organization: "test", keys: Keys::Files(&password) }).unwrap();
     let authority = Authority::open(&dir, &password).unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tls(&certificate, &key).unwrap();
