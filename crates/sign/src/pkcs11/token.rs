@@ -217,7 +217,8 @@ fn public_key(session: &Session, uri: &Uri, key: ObjectHandle) -> Result<PublicK
                 Attribute::Id(id) if !id.is_empty() => Some(id.clone()),
                 _ => None,
             });
-            let beside = Uri { id: id.or_else(|| uri.id.clone()), ..uri.clone() };
+            let mut beside = uri.clone();
+            beside.id = id.or(beside.id);
             let public = object(session, &beside, ObjectClass::PUBLIC_KEY).map_err(|e| {
                 e.hint("the public key has to be in the token too, with the same id and label")
             })?;
