@@ -37,13 +37,15 @@ ONLY_FOR = {
     "anyhow": {"seaworthy"},  # libraries have error types of their own
     "clap": {"seaworthy", "seaworthy-verifier"},  # the verifier's program, behind a feature
     "sigstore-verify": {"seaworthy-verifier"},  # one place decides what a good signature is
-    "sigstore-trust-root": {"seaworthy-verifier"},
+    "sigstore-trust-root": {"seaworthy-verifier", "seaworthy"},  # the command line: embedded TUF roots
+    "sigstore-tuf": {"seaworthy"},  # what fetches trust is not what judges by it
 }
 # Crates that the verifier never reaches, by whatever path, and why.
 NEVER_IN_VERIFIER = {
     "seaworthy-sign": "private keys",
     "seaworthy-catalog": "parsers of hostile packages",
     "seaworthy-authority": "the other side of what it checks",
+    "sigstore-tuf": "fetches; a verifier is given its trust",
     "tar": "archives",
     "zip": "archives",
     "zstd": "archives",

@@ -4,6 +4,7 @@
 
 use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
 use crate::pki_args::PrivateCas;
+use crate::trust_args::Trust;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use url::Url;
@@ -120,6 +121,8 @@ pub(crate) enum Command {
     Logout(Logout),
     #[command(subcommand)]
     Policy(Policy),
+    #[command(subcommand)]
+    Trust(Trust),
     #[command(subcommand)]
     Authority(Authority),
     Completion(Completion),
@@ -260,6 +263,13 @@ pub(crate) struct Verify {
     /// github, which come with this program. For identities, public-good without it
     #[arg(long, value_name = "FILE|NAME")]
     pub(crate) trusted_root: Option<PathBuf>,
+    /// Trust file: a key of its keyrings must have signed; with --certificate-identity, that identity, by the
+    /// authorities and logs of the file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "key", "trusted_root"])]
+    pub(crate) trust: Option<PathBuf>,
+    /// Of the trust file, this keyring alone; several at once
+    #[arg(long, value_name = "NAME", requires = "trust", conflicts_with = "certificate_identity")]
+    pub(crate) keyring: Vec<String>,
     /// Judge by this bundle too, as if it were attached to the image
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: Vec<PathBuf>,

@@ -29,7 +29,7 @@ pub(crate) struct Kept {
 }
 
 /// `SEAWORTHY_STATE_DIR`, else where the XDG base directory specification puts such things.
-fn state_dir() -> Outcome<PathBuf> {
+pub(crate) fn state_dir() -> Outcome<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     set("SEAWORTHY_STATE_DIR")
         .or_else(|| Some(set("XDG_STATE_HOME")?.join("seaworthy")))

@@ -14,6 +14,8 @@ mod keys;
 mod pki_args;
 mod printer;
 mod transfer;
+mod trust;
+mod trust_args;
 
 use clap::Parser as _;
 use std::process::ExitCode;

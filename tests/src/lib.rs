@@ -2,7 +2,8 @@
 //!
 //! [`registry`] is an image registry that keeps its word until a test tells it not to: it can lie, stall,
 //! drip, truncate, redirect, throttle and reset. [`image`] builds the same small images every time. [`drawer`]
-//! is a plugin that keeps keys, or does worse.
+//! is a plugin that keeps keys, or does worse. [`tuf`] is a TUF repository that signs real metadata, and says
+//! whatever a test tells it to sign.
 
 // This package is a test bench: a panic is how it reports that the bench itself is broken.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -14,3 +15,4 @@ pub mod image;
 pub mod merkle;
 pub mod registry;
 pub mod torture;
+pub mod tuf;

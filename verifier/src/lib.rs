@@ -38,6 +38,7 @@ pub mod sboms;
 pub mod serve;
 mod statement;
 mod trust;
+pub mod trust_file;
 mod verdict;
 mod walk;
 mod wire;
@@ -52,6 +53,7 @@ pub use key::{PUBLIC_KEY_BYTES, PublicKey};
 pub use policy::{ImageName, Mode, Policy, PolicyError, Problem, Requirement};
 pub use statement::PredicateType;
 pub use trust::{TRUSTED_ROOT_BYTES, Trust};
+pub use trust_file::TrustFile;
 pub use verdict::{
     Decision, Explanation, PolicyVerdict, Refusal, RequirementVerdict, Role, Signer, SubjectVerdict,
     VERDICT_VERSION, Verdict,

@@ -3,6 +3,7 @@
 //! A root is read from a file that the administrator named, or is one of the three that come with the
 //! program; it is checked whole when it is loaded, and never fetched. A root that does not load is an error at start, not a signature that does not verify later.
 
+use crate::trust_file::{TrustFile, media_type};
 use sigstore_trust_root::TrustedRoot;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,13 +22,42 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Reads a `trusted_root.json`.
+    /// Reads a `trusted_root.json`, the one in a ClientTrustConfig, or a [`TrustFile`].
     ///
     /// # Errors
     /// In words: it cannot be read, is too large, or holds keys or certificates that are not usable.
     pub fn load(path: &Path) -> Result<Self, String> {
         let text = crate::files::read_text(path, TRUSTED_ROOT_BYTES)?;
-        Self::from_json(&text, &path.display().to_string())
+        Self::read(&text, &path.display().to_string())
+    }
+
+    /// Takes the text of any of the files of [`Trust::load`]; `label` names it in messages.
+    ///
+    /// # Errors
+    /// As [`Trust::load`].
+    pub fn read(text: &str, label: &str) -> Result<Self, String> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Both<'a> {
+            media_type: &'a str,
+            #[serde(borrow)]
+            trusted_root: &'a serde_json::value::RawValue,
+        }
+        if TrustFile::looks_like(text) {
+            let file = TrustFile::parse(text).map_err(|problems| {
+                let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                format!("trust file {label}: {}", all.join("; "))
+            })?;
+            return file.trust(label);
+        }
+        match serde_json::from_str::<Both<'_>>(text) {
+            Ok(both) if both.media_type == media_type::CLIENT_TRUST_CONFIG => {
+                seaworthy_oci::strict::check(text.as_bytes())
+                    .map_err(|e| format!("trust configuration {label}: {e}"))?;
+                Self::from_json(both.trusted_root.get(), label)
+            }
+            _ => Self::from_json(text, label),
+        }
     }
 
     /// Takes the text of a `trusted_root.json`; `label` names it in messages.

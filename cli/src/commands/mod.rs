@@ -17,6 +17,7 @@ mod release;
 mod sbom;
 mod sign;
 mod tree;
+mod trust;
 mod unpack;
 mod verdict;
 mod verify;
@@ -48,6 +49,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Login(args) => login::login(args, &options, printer).await,
         Command::Logout(args) => login::logout(args, printer),
         Command::Policy(Policy::Check(args)) => policy::check(args, printer),
+        Command::Trust(command) => trust::run(command, &options, printer).await,
         Command::Authority(command) => authority::run(command, &options, printer).await,
         Command::Completion(args) => completion::run(args, printer),
         Command::Man(args) => man::run(args, printer),

@@ -70,15 +70,18 @@ async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> 
         return super::policy::load(&args.policy);
     }
     let mut authorities = keys::authorities(&args.key, options).await?;
+    // As a trusted root, a trust file speaks for certificates; without any asked for, its keys do.
+    let root = args.trusted_root.as_ref();
     let certified =
         args.cas.certified(args.certificate_identity.as_deref(), args.certificate_oidc_issuer.as_deref())?;
     if let Some(certified) = certified {
-        let trust = args.trusted_root.as_deref().map(super::blob::trusted_root).transpose()?;
+        let trust =
+            root.or(args.trust.as_ref()).map(PathBuf::as_path).map(super::blob::trusted_root).transpose()?;
         authorities.push(Authority::certified("certificate", certified, trust));
     } else {
-        match (&args.certificate_identity, &args.certificate_oidc_issuer, &args.trusted_root) {
+        match (&args.certificate_identity, &args.certificate_oidc_issuer, root) {
             (Some(identity), Some(issuer), root) => {
-                let trust = match root {
+                let trust = match root.or(args.trust.as_ref()) {
                     Some(root) => super::blob::trusted_root(root)?,
                     None => Trust::public_good().map_err(|why| Failure::new(Exit::Local, why))?,
                 };
@@ -89,12 +92,16 @@ async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> 
                 return Err(Failure::usage("--trusted-root has no effect without --certificate-identity"));
             }
             (Some(_), None, _) => return Err(super::blob::no_issuer()),
-            _ => {}
+            (None, _, None) => {
+                if let Some(path) = &args.trust {
+                    authorities.extend(super::trust::authorities(path, &args.keyring)?);
+                }
+            }
         }
     }
     if authorities.is_empty() {
         return Err(Failure::usage("nobody is trusted: there is nothing to verify against").hint(
-            "give --policy FILE, --key FILE, or --certificate-identity with --certificate-oidc-issuer or --ca-roots",
+            "give --policy FILE, --key FILE, --trust FILE, or --certificate-identity with --certificate-oidc-issuer or --ca-roots",
         ));
     }
     let mut requirements = vec![Requirement::Signature];

@@ -103,6 +103,11 @@ fn migrate_from_cosign() {
 }
 
 #[test]
+fn key_rotation() {
+    follow("key-rotation.md");
+}
+
+#[test]
 fn every_page_is_followed() {
     let mut pages: Vec<String> = std::fs::read_dir(root().join("docs/guide"))
         .unwrap()
@@ -112,6 +117,7 @@ fn every_page_is_followed() {
     let followed = [
         "air-gap.md",
         "deployment.md",
+        "key-rotation.md",
         "keyless.md",
         "kms.md",
         "migrate-from-cosign.md",

@@ -26,4 +26,6 @@ mod services;
 mod snapshots;
 mod tokens;
 mod torture;
+mod trust;
+mod trust_update;
 mod world;

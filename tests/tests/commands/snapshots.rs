@@ -242,6 +242,46 @@ fn moving_images() {
 }
 
 #[test]
+fn trust() {
+    let mut world = World::new();
+    let from = "--from 2026-01-01T00:00:00Z";
+    let at = "--at 2026-11-01T00:00:00Z";
+    let init = format!("trust init trust.yaml --key testdata/keys/demo.pub --keyring release {from}");
+    snapshot!("trust-init", world.run(&init));
+    snapshot!("trust-init-again", world.run(&init));
+    std::fs::copy(world.path("trust.yaml"), world.path("old.yaml")).unwrap();
+    snapshot!(
+        "trust-add",
+        world.run(&format!("trust add trust.yaml --key testdata/keys/ed25519.pub --keyring build {from}"))
+    );
+    snapshot!(
+        "trust-rotate",
+        world.run(
+            "trust rotate trust.yaml --keyring release --key testdata/keys/other.pub \
+             --from 2026-10-01T00:00:00Z --overlap 30d"
+        )
+    );
+    snapshot!("trust-show", world.run(&format!("trust show trust.yaml {at}")));
+    snapshot!("trust-show-json", world.run(&format!("trust show trust.yaml {at} --output json")));
+    snapshot!("trust-show-embedded", world.run(&format!("trust show {at}")));
+    snapshot!("trust-show-public", world.run(&format!("trust show public-good {at}")));
+    snapshot!("trust-lint", world.run(&format!("trust lint github public-good {at}")));
+    snapshot!("trust-lint-json", world.run(&format!("trust lint github {at} --output json")));
+    snapshot!("trust-diff", world.run("trust diff old.yaml trust.yaml"));
+    snapshot!("trust-diff-json", world.run("trust diff old.yaml trust.yaml --output json"));
+    snapshot!("trust-export", world.run("trust export trust.yaml --format trust"));
+    snapshot!("trust-verify-nobody", world.run("verify oci:testdata/images/harbor --trust public-good"));
+    let root = world.run("trust export github --format trusted-root").expect(0).stdout;
+    let repository = seaworthy_tests::tuf::Repository::new(&[("trusted_root.json", &root)]);
+    seaworthy_tests::tuf::write(&repository.files, &world.path("mirror"));
+    let update = "trust update github.yaml --tuf-mirror mirror --tuf-root mirror/root.json";
+    snapshot!("trust-update", world.run(update));
+    snapshot!("trust-update-again", world.run(&format!("{update} --output json")));
+    world.env("SEAWORTHY_OFFLINE", "1");
+    snapshot!("trust-update-offline", world.run("trust update new.yaml --public-good"));
+}
+
+#[test]
 fn authority() {
     let mut world = World::new();
     snapshot!("authority-serve-nothing", world.run("authority serve --dir nowhere"));

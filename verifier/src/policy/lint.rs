@@ -5,6 +5,7 @@
 //! two settings that contradict each other. All problems are reported at once, each with line and hint.
 
 mod certified;
+mod keyring;
 
 use super::model::{At, AuthorityDoc, ImagePolicy, KeyDoc, PackageDoc, SbomDoc, SignatureDoc};
 use super::pattern::Pattern;
@@ -208,7 +209,20 @@ impl Lint<'_> {
         if name.trim().is_empty() || name.chars().any(char::is_control) {
             self.say(&doc.name, "an authority needs a name", "write a word that says who it is");
         }
-        let made = match (&doc.keys, &doc.keyless, &doc.certificate_authorities) {
+        let keys = match (&doc.keys, &doc.keyring) {
+            (Some(list), None) => Some(self.keys(list)),
+            (None, Some(keyring)) => Some(self.keyring(keyring)),
+            (Some(_), Some(keyring)) => {
+                self.say(
+                    keyring,
+                    "an authority is keys or a keyring, not both",
+                    "make two authorities of it",
+                );
+                Some(Vec::new())
+            }
+            (None, None) => None,
+        };
+        let made = match (keys, &doc.keyless, &doc.certificate_authorities) {
             (None, None, Some(certified)) => {
                 if let Some(log) = &doc.transparency_log {
                     self.say(
@@ -221,7 +235,6 @@ impl Lint<'_> {
             }
             (Some(keys), None, None) => {
                 let trust = doc.transparency_log.as_ref().map(|log| self.trust(&log.get().trusted_root));
-                let keys = self.keys(keys);
                 match trust {
                     Some(None) => None,
                     trust => {
@@ -263,15 +276,15 @@ impl Lint<'_> {
             (None, None, None) => {
                 self.say(
                     at,
-                    "an authority without keys, keyless and certificateAuthorities is nobody",
-                    "add one of the three",
+                    "an authority without keys, keyring, keyless and certificateAuthorities is nobody",
+                    "add one of the four",
                 );
                 None
             }
             _ => {
                 self.say(
                     at,
-                    "an authority is one of keys, keyless and certificateAuthorities",
+                    "an authority is one of keys, keyring, keyless and certificateAuthorities",
                     "make several authorities of it",
                 );
                 None
@@ -296,7 +309,7 @@ impl Lint<'_> {
                 self.say(
                     path,
                     why,
-                    "give the path of a sigstore trusted_root.json, relative to the policy file",
+                    "give the path of a sigstore trusted_root.json or a trust file, relative to the policy file",
                 );
                 None
             }

@@ -13,6 +13,7 @@ use crate::authority::Authority;
 use crate::statement::PredicateType;
 use crate::verdict::Signer;
 use jiff::{SignedDuration, Timestamp};
+pub(crate) use model::At;
 use pattern::Pattern;
 use seaworthy_oci::{Location, Reference};
 use seaworthy_sbom::inventory::Ecosystem;
@@ -352,7 +353,7 @@ impl Policy {
 }
 
 /// One document is small: these bounds are generous, and anchors and merge keys have no business in it.
-fn yaml_options() -> serde_saphyr::Options {
+pub(crate) fn yaml_options() -> serde_saphyr::Options {
     let mut options = serde_saphyr::Options::default();
     if let Some(budget) = &mut options.budget {
         budget.max_aliases = 0;
@@ -363,7 +364,7 @@ fn yaml_options() -> serde_saphyr::Options {
     options
 }
 
-fn first_line(error: &serde_saphyr::Error) -> String {
+pub(crate) fn first_line(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
     // The place is told beside the message, and the library's options are not our reader's.
@@ -413,6 +414,16 @@ impl fmt::Display for PolicyError {
             }
         }
         Ok(())
+    }
+}
+
+/// In one line, for where it is part of a longer message.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        f.write_str(&self.message)
     }
 }
 

@@ -11,16 +11,16 @@ use std::collections::BTreeMap;
 /// A value and the place where it stands.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
-pub(super) struct At<T>(serde_saphyr::Spanned<T>);
+pub(crate) struct At<T>(serde_saphyr::Spanned<T>);
 
 impl<T> At<T> {
-    pub(super) fn line(&self) -> u64 {
+    pub(crate) fn line(&self) -> u64 {
         self.0.referenced.line()
     }
-    pub(super) fn column(&self) -> u64 {
+    pub(crate) fn column(&self) -> u64 {
         self.0.referenced.column()
     }
-    pub(super) fn get(&self) -> &T {
+    pub(crate) fn get(&self) -> &T {
         &self.0.value
     }
 }
@@ -90,7 +90,7 @@ pub(super) struct Spec {
     pub(super) sbom: Option<At<SbomDoc>>,
 }
 
-/// Somebody who may sign: keys, a keyless identity, or whoever a private PKI certifies.
+/// Somebody who may sign: keys, a keyring, a keyless identity, or whoever a private PKI certifies.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -99,7 +99,9 @@ pub(super) struct AuthorityDoc {
     pub(super) name: At<String>,
     /// Public keys; a signature by any of them is the authority's.
     pub(super) keys: Option<At<Vec<At<KeyDoc>>>>,
-    /// With `keys`: a transparency log must hold the signature.
+    /// The keys of a trust file, instead of `keys`: who takes over from whom, and when, is said there.
+    pub(super) keyring: Option<At<KeyringDoc>>,
+    /// With `keys` or `keyring`: a transparency log must hold the signature.
     pub(super) transparency_log: Option<At<LogDoc>>,
     /// A keyless identity.
     pub(super) keyless: Option<At<KeylessDoc>>,
@@ -155,12 +157,23 @@ pub(super) struct KeyDoc {
     pub(super) not_after: Option<At<String>>,
 }
 
+/// A keyring of a trust file (`seaworthy trust`).
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct KeyringDoc {
+    /// The trust file, relative to the policy file.
+    pub(super) trust: At<String>,
+    /// The keyring's name in it.
+    pub(super) name: At<String>,
+}
+
 /// A transparency log.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct LogDoc {
-    /// A sigstore `trusted_root.json`, relative to the policy file.
+    /// A sigstore `trusted_root.json` or a trust file, relative to the policy file.
     pub(super) trusted_root: At<String>,
 }
 
@@ -173,7 +186,7 @@ pub(super) struct KeylessDoc {
     pub(super) issuer: At<String>,
     /// The certificate's subject alternative name: a mail address or URI.
     pub(super) identity: At<String>,
-    /// A sigstore `trusted_root.json`, relative to the policy file.
+    /// A sigstore `trusted_root.json` or a trust file, relative to the policy file.
     pub(super) trusted_root: At<String>,
 }
 

@@ -83,6 +83,8 @@ pub(super) struct Call<'a> {
     /// Statuses that are an answer although they are no success.
     pub(super) also: &'static [u16],
     pub(super) patience: Patience,
+    /// The largest answer, and what the limit is called.
+    pub(super) limit: (&'static str, usize),
 }
 
 /// What came back.
@@ -105,6 +107,7 @@ impl<'a> Call<'a> {
             header: None,
             also: &[],
             patience: Patience::Full,
+            limit: ("ANSWER_BYTES", ANSWER_BYTES),
         }
     }
 
@@ -191,7 +194,7 @@ impl Http {
             "https" => Ok(()),
             "http" if is_loopback(url) || self.plain_http.iter().any(named) => Ok(()),
             "http" => {
-                Err(bad("it speaks plain HTTP, which would show the identity token to everybody on the way")
+                Err(bad("it speaks plain HTTP, which shows everybody on the way what is sent, an identity token among it")
                     .hint("use https, or allow it with --plain-http HOST"))
             }
             _ => Err(bad("it is neither https nor http")),
@@ -223,6 +226,17 @@ impl Http {
         })?;
         clients.insert(key, client.clone());
         Ok(client)
+    }
+
+    /// What `url` serves, without saying who asks: status and body, where that is a success, 403 or 404. Bodies
+    /// beyond `limit`, which has a name for messages, are not read.
+    ///
+    /// # Errors
+    /// As of every call: [`ErrorKind::Service`] where it could not be asked, [`ErrorKind::Signer`] where it
+    /// refuses, [`ErrorKind::LimitExceeded`], [`ErrorKind::BadInput`] for a URL that may not be used.
+    pub async fn fetch(&self, url: &Url, limit: (&'static str, usize)) -> Result<(u16, Vec<u8>)> {
+        let call = Call { accept: "*/*", also: &[403, 404], limit, ..Call::get(url, "fetch") };
+        self.call(&call).await.map(|answer| (answer.status, answer.body))
     }
 
     /// Makes `call`, again where that may help.
@@ -316,8 +330,8 @@ async fn read(call: &Call<'_>, mut response: Response) -> Result<Answer, Trouble
         match response.chunk().await {
             Err(e) => return Err(transport(call, &e)),
             Ok(None) => return Ok(Answer { status, headers, body }),
-            Ok(Some(bytes)) if body.len() + bytes.len() > ANSWER_BYTES => {
-                let kind = ErrorKind::LimitExceeded { limit: "ANSWER_BYTES", value: ANSWER_BYTES as u64 };
+            Ok(Some(bytes)) if body.len() + bytes.len() > call.limit.1 => {
+                let kind = ErrorKind::LimitExceeded { limit: call.limit.0, value: call.limit.1 as u64 };
                 return Err(Trouble::Final(call.error(kind)));
             }
             Ok(Some(bytes)) => body.extend_from_slice(&bytes),
