@@ -3,8 +3,9 @@
 
     tiny_images.py OUT_DIR
 
-Tags: `image` (one layer, linux/amd64), `index` (linux/amd64 and linux/arm64), `other` (as `image`, other
-content: what stays unsigned). The same bytes every time, so recorded digests stay what they are.
+Tags: `image` (one layer, linux/amd64), `index` (linux/amd64 and linux/arm64), `platforms` (an index of six),
+`other` (as `image`, other content: what stays unsigned). The same bytes every time, so recorded digests stay what
+they are.
 """
 
 import gzip
@@ -55,16 +56,17 @@ def main(out):
         return put_json(manifest, IMAGE)
 
     amd64 = image(b"hello from amd64\n", "amd64")
-    platforms = []
-    for arch in ("amd64", "arm64"):
+    children = []
+    for arch in ("amd64", "arm64", "386", "ppc64le", "riscv64", "s390x"):
         child = image(b"hello from %s\n" % arch.encode(), arch)
-        platforms.append({**child, "platform": {"architecture": arch, "os": "linux"}})
-    index = put_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": platforms}, INDEX)
+        children.append({**child, "platform": {"architecture": arch, "os": "linux"}})
+    index = put_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": children[:2]}, INDEX)
+    platforms = put_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}, INDEX)
     other = image(b"nobody signed this\n", "amd64")
 
     tagged = [
         {**descriptor, "annotations": {"org.opencontainers.image.ref.name": tag}}
-        for tag, descriptor in (("image", amd64), ("index", index), ("other", other))
+        for tag, descriptor in (("image", amd64), ("index", index), ("platforms", platforms), ("other", other))
     ]
     with open(os.path.join(out, "index.json"), "w") as f:
         json.dump({"schemaVersion": 2, "mediaType": INDEX, "manifests": tagged}, f, indent=2)

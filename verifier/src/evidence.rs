@@ -147,6 +147,13 @@ pub(crate) fn is_bundle_type(media_type: &str) -> bool {
 /// Where the list could not be had whole, or has more than [`limits::EVIDENCE_ITEMS`] pieces or
 /// [`limits::EVIDENCE_BYTES`] in all.
 pub async fn collect(source: &dyn Source, subject: &Digest) -> Result<Vec<Item>, Error> {
+    let mut items = referring(source, subject).await?;
+    items.extend(tagged(source, subject, &Tagged::ALL).await?);
+    whole(subject, items)
+}
+
+/// What `collect` finds by referrers, not yet counted by [`whole`].
+pub(crate) async fn referring(source: &dyn Source, subject: &Digest) -> Result<Vec<Item>, Error> {
     let mut items: Vec<Item> = Vec::new();
     let referrers = source.referrers(subject).await?;
     // Counted before anything is fetched.
@@ -169,9 +176,24 @@ pub async fn collect(source: &dyn Source, subject: &Digest) -> Result<Vec<Item>,
             });
         }
     }
-    for tagged in [Tagged::Signatures, Tagged::Attestations, Tagged::Sboms] {
-        items.extend(under_tag(source, subject, tagged).await?);
+    Ok(items)
+}
+
+/// What `collect` finds under these tags, not yet counted by [`whole`].
+pub(crate) async fn tagged(
+    source: &dyn Source,
+    subject: &Digest,
+    tags: &[Tagged],
+) -> Result<Vec<Item>, Error> {
+    let mut items = Vec::new();
+    for tag in tags {
+        items.extend(under_tag(source, subject, *tag).await?);
     }
+    Ok(items)
+}
+
+/// Each of `items` once, and not more of them than the limits.
+pub(crate) fn whole(subject: &Digest, mut items: Vec<Item>) -> Result<Vec<Item>, Error> {
     // A layout lists under its tags what it also lists as a referrer. Two keys that sign one image in the
     // older form sign the same bytes: there the signature, which stands beside them, is what differs.
     let mut seen = std::collections::HashSet::new();
@@ -342,14 +364,17 @@ async fn bundles(source: &dyn Source, subject: &Digest, descriptor: &Descriptor)
     Ok(items)
 }
 
-#[derive(Clone, Copy)]
-enum Tagged {
+/// The tags of the older forms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tagged {
     Signatures,
     Attestations,
     Sboms,
 }
 
 impl Tagged {
+    const ALL: [Self; 3] = [Self::Signatures, Self::Attestations, Self::Sboms];
+
     fn suffix(self) -> &'static str {
         match self {
             Self::Signatures => ".sig",

@@ -8,11 +8,12 @@
 //! - *SBOMs* are required for each platform: what is inside differs from platform to platform. They may be
 //!   attached to the platform or to the index; what counts is the digest that the signed statement names.
 //!
-//! Evidence is fetched once, checked for each policy, and let go before the next piece is fetched.
+//! Evidence is fetched once, checked for each policy, and let go before the next piece is fetched. What can neither
+//! fulfil nor break a requirement is looked at only where the answer is no, for the explanation.
 
 use crate::check::{self, Claim, Examined, Outcome, Question};
 use crate::error::Error;
-use crate::evidence::{self, Item, Kind};
+use crate::evidence::{self, Item, Kind, Tagged};
 use crate::policy::rules::{self, Findings, Target};
 use crate::policy::{AttestationRule, Mode, Policy, SbomRule, Signers, Wanted};
 use crate::statement::PredicateType;
@@ -56,8 +57,8 @@ pub(crate) async fn judge(
         verdict.refusals.push(why);
         return Ok(verdict);
     }
-    verdict.policies = match inspect(verifier, source, image, manifest, &policies).await {
-        Ok(inspected) => policies.iter().zip(&inspected.pieces).map(|(p, f)| inspected.apply(p, f)).collect(),
+    verdict.policies = match inspected(verifier, source, image, manifest, &policies).await {
+        Ok(verdicts) => verdicts,
         Err(error) if policies.iter().all(|p| p.mode != Mode::Enforce) => {
             let why = Explanation::new(Refusal::CouldNotFindOut, error.to_string());
             let why = error.hint().map_or(why.clone(), |hint| why.hint(hint));
@@ -159,17 +160,47 @@ struct Inspected {
     subjects: Vec<Subject>,
     /// What is wrong with the image's structure itself.
     structure: Vec<Explanation>,
+    /// What was looked at, for each subject.
+    items: Vec<Vec<Item>>,
     /// For each policy.
     pieces: Vec<Vec<Piece>>,
 }
 
-/// Looks at the image and at everything attached to it.
-async fn inspect(
+/// How far is looked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// At what can fulfil or break a requirement.
+    Needed,
+    /// At what else is there, and can only explain why a requirement is not met.
+    Further,
+}
+
+/// What each policy says. Where one of them denies, all that is there is looked at, so that the refusal can name what
+/// somebody took for enough.
+async fn inspected(
     verifier: &Verifier,
     source: &dyn Source,
     image: &Pinned,
     manifest: Option<RawManifest>,
     policies: &[&Policy],
+) -> Result<Vec<PolicyVerdict>, Error> {
+    let mut inspected = walk(verifier, source, image, manifest).await?;
+    inspected.pieces = policies.iter().map(|_| Vec::new()).collect();
+    inspected.look(verifier, source, policies, Look::Needed).await?;
+    let verdicts = inspected.apply_all(policies);
+    if verdicts.iter().all(|v| v.decision == Decision::Allow) {
+        return Ok(verdicts);
+    }
+    inspected.look(verifier, source, policies, Look::Further).await?;
+    Ok(inspected.apply_all(policies))
+}
+
+/// The image and its platforms, before anything that is attached to them.
+async fn walk(
+    verifier: &Verifier,
+    source: &dyn Source,
+    image: &Pinned,
+    manifest: Option<RawManifest>,
 ) -> Result<Inspected, Error> {
     let raw = match manifest {
         Some(raw) => raw,
@@ -188,41 +219,78 @@ async fn inspect(
             walk.select(&verifier.context.platforms);
         }
     }
-    drop(raw);
     let Walk { subjects, structure } = walk;
-    let mut pieces: Vec<Vec<Piece>> = policies.iter().map(|_| Vec::new()).collect();
-    let all: Vec<Digest> = subjects.iter().map(|s| s.digest.clone()).collect();
-    let deep = policies.iter().any(|p| p.sbom.is_some() || !p.attestations.is_empty());
-    for (at, subject) in subjects.iter().enumerate() {
-        // Signatures count on the digest that was asked for alone: children need not be looked at for them.
-        if at > 0 && !deep {
-            break;
-        }
-        // Attached to the index may be what is about a child, but not the other way round.
-        let about = if at == 0 { all.as_slice() } else { std::slice::from_ref(&subject.digest) };
-        for item in evidence::collect(source, &subject.digest).await? {
-            if item.format == evidence::Format::Other && item.broken.is_none() && item.kind == Kind::Other {
-                continue;
+    let items = subjects.iter().map(|_| Vec::new()).collect();
+    Ok(Inspected { subjects, structure, items, pieces: Vec::new() })
+}
+
+/// The tags of the older forms that are asked for. Signatures count on the digest that was asked for alone, what is
+/// under `.sbom` carries none, and each tag is a request.
+fn tags(at: usize, deep: bool, look: Look) -> &'static [Tagged] {
+    use Tagged::{Attestations, Sboms, Signatures};
+    match (at, deep, look) {
+        (0, true, Look::Needed) => &[Signatures, Attestations],
+        (0, false, Look::Needed) => &[Signatures],
+        (_, _, Look::Needed) => &[Attestations],
+        (0, true, Look::Further) => &[Sboms],
+        (0, false, Look::Further) => &[Attestations, Sboms],
+        (_, _, Look::Further) => &[Signatures, Sboms],
+    }
+}
+
+impl Inspected {
+    fn apply_all(&self, policies: &[&Policy]) -> Vec<PolicyVerdict> {
+        policies.iter().zip(&self.pieces).map(|(policy, pieces)| self.apply(policy, pieces)).collect()
+    }
+
+    /// Looks at what is attached to each subject.
+    async fn look(
+        &mut self,
+        verifier: &Verifier,
+        source: &dyn Source,
+        policies: &[&Policy],
+        look: Look,
+    ) -> Result<(), Error> {
+        let all: Vec<Digest> = self.subjects.iter().map(|s| s.digest.clone()).collect();
+        let deep = policies.iter().any(|p| p.sbom.is_some() || !p.attestations.is_empty());
+        for (at, (digest, seen)) in all.iter().zip(&mut self.items).enumerate() {
+            // Signatures count on the digest that was asked for alone: children need not be looked at for them.
+            if at > 0 && !deep {
+                break;
             }
-            let mut content = Some(evidence::fetch(source, &item).await?);
-            for (which, policy) in policies.iter().enumerate() {
-                // The last one takes the bytes; usually it is the only one.
-                let bytes = if which + 1 == policies.len() { content.take() } else { content.clone() };
-                let question =
-                    Question { subjects: about, authorities: &policy.authorities, now: verifier.context.now };
-                let examined = match bytes {
-                    Some(Ok(bytes)) => check::examine(&item, bytes, question),
-                    Some(Err(outcome)) => evidence::unopened(&item, outcome),
-                    None => continue,
-                };
-                let piece = Piece::new(&item, examined, policy, &subjects, verifier.context.now);
-                if let Some(list) = pieces.get_mut(which) {
-                    list.push(piece);
+            let before = seen.len();
+            if look == Look::Needed {
+                seen.extend(evidence::referring(source, digest).await?);
+            }
+            seen.extend(evidence::tagged(source, digest, tags(at, deep, look)).await?);
+            *seen = evidence::whole(digest, std::mem::take(seen))?;
+            // Attached to the index may be what is about a child, but not the other way round.
+            let about = if at == 0 { all.as_slice() } else { std::slice::from_ref(digest) };
+            for item in seen.iter().skip(before) {
+                if item.format == evidence::Format::Other && item.broken.is_none() && item.kind == Kind::Other
+                {
+                    continue;
+                }
+                let mut content = Some(evidence::fetch(source, item).await?);
+                for (which, policy) in policies.iter().enumerate() {
+                    // The last one takes the bytes; usually it is the only one.
+                    let bytes = if which + 1 == policies.len() { content.take() } else { content.clone() };
+                    let (authorities, now) = (&policy.authorities, verifier.context.now);
+                    let question = Question { subjects: about, authorities, now };
+                    let examined = match bytes {
+                        Some(Ok(bytes)) => check::examine(item, bytes, question),
+                        Some(Err(outcome)) => evidence::unopened(item, outcome),
+                        None => continue,
+                    };
+                    let piece = Piece::new(item, examined, policy, &self.subjects, now);
+                    if let Some(list) = self.pieces.get_mut(which) {
+                        list.push(piece);
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(Inspected { subjects, structure, pieces })
 }
 
 impl Piece {

@@ -400,7 +400,7 @@ pub(crate) async fn publish(
         false => None,
     };
     // First everything is kept, also where a piece beside it failed; then it is pushed.
-    let mut pieces = Vec::new();
+    let (mut all, mut kept, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     let mut failed = None;
     for piece in prepared {
         match piece {
@@ -415,26 +415,24 @@ pub(crate) async fn publish(
                     failed = failed.or(Some(e));
                     continue;
                 }
-                let mut kept = Vec::new();
                 if let Some(journal) = &journal {
                     for evidence in signed() {
                         kept.push(journal.keep(evidence)?);
                     }
                 }
-                pieces.push((piece, kept));
+                lengths.push(piece.len());
+                all.extend(piece);
             }
             Err(e) => failed = failed.or(Some(e)),
         }
     }
-    let mut outcomes = Vec::new();
-    for (piece, kept) in pieces {
-        let pushed = seaworthy_sign::publish(place, &piece).await.map_err(Failure::from);
-        outcomes
-            .push(pushed.map_err(|failure| if kept.is_empty() { failure } else { with_resume(failure) })?);
-        if let Some(journal) = &journal {
-            for kept in kept {
-                journal.done(kept)?;
-            }
+    let published = seaworthy_sign::publish(place, &all).await.map_err(Failure::from);
+    let published = published.map_err(|failure| if kept.is_empty() { failure } else { with_resume(failure) })?;
+    let mut published = published.into_iter();
+    let outcomes = lengths.into_iter().map(|n| published.by_ref().take(n).collect()).collect();
+    if let Some(journal) = &journal {
+        for kept in kept {
+            journal.done(kept)?;
         }
     }
     failed.map_or(Ok(outcomes), Err)

@@ -14,7 +14,7 @@ use crate::printer::{BOLD, Printer, paint};
 use crate::transfer::Transfer;
 use futures_util::future::{join, join_all};
 use seaworthy_oci::closure::{self, Extent};
-use seaworthy_oci::{OpenOptions, Pinned, Reference, Sink, Source};
+use seaworthy_oci::{OpenOptions, Pinned, Reference, Sink, Snapshot, Source};
 use seaworthy_sbom::format::{Format, Layout};
 use seaworthy_sign::attach::Older;
 use seaworthy_sign::{Attested, Predicate, PredicateType};
@@ -229,6 +229,8 @@ async fn inventory(
 /// Attests and signs one manifest: everything is signed at once, and then pushed one by one.
 async fn certify(place: &dyn Sink, work: &Work, signing: &SigningContext) -> Outcome<Vec<Attached>> {
     let name = signing.name_of(&work.subject);
+    // Each statement looks for itself among what is there: the list is fetched once for all of them.
+    let there = Snapshot::new(place);
     let requests: Vec<Attested<'_>> = work
         .claims
         .iter()
@@ -242,10 +244,10 @@ async fn certify(place: &dyn Sink, work: &Work, signing: &SigningContext) -> Out
             older: Older::Keep,
         })
         .collect();
-    let claims = join_all(requests.iter().map(|request| async move {
-        Ok(seaworthy_sign::prepare_attestation(place, signing.signer.as_ref(), request).await?)
+    let claims = join_all(requests.iter().map(async |request| {
+        Ok(seaworthy_sign::prepare_attestation(&there, signing.signer.as_ref(), request).await?)
     }));
-    let (mut prepared, signature) = join(claims, prepare_one(place, &work.subject, signing, None)).await;
+    let (mut prepared, signature) = join(claims, prepare_one(&there, &work.subject, signing, None)).await;
     prepared.push(signature);
     let outcomes = identity::publish(place, &work.subject, signing, prepared).await?;
     let names = requests.iter().map(|r| match r.predicate_type {

@@ -5,7 +5,7 @@ use crate::args::Sign;
 use crate::context::{self, Access, SigningContext};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::printer::{DIM, GOOD, Printer, paint};
-use seaworthy_oci::{OpenOptions, Pinned, Sink};
+use seaworthy_oci::{OpenOptions, Pinned, Sink, Source};
 use seaworthy_sign::attach::Change;
 use seaworthy_sign::{Format, Prepared, SignatureRequest};
 use serde::Serialize;
@@ -82,7 +82,7 @@ impl Document {
 
 /// Signs one digest, where it is not signed yet. A bundle also goes to `bundle`, before it is pushed.
 pub(crate) async fn prepare_one(
-    place: &dyn Sink,
+    place: &dyn Source,
     subject: &Pinned,
     signing: &SigningContext,
     bundle: Option<&Path>,

@@ -14,6 +14,8 @@
 #[cfg(feature = "push")]
 pub mod closure;
 pub mod digest;
+#[cfg(feature = "push")]
+mod each;
 pub mod error;
 pub mod http;
 pub mod layout;
@@ -21,6 +23,8 @@ pub mod limits;
 pub mod manifest;
 pub mod reference;
 pub mod registry;
+#[cfg(feature = "push")]
+mod snapshot;
 pub mod source;
 pub mod strict;
 
@@ -31,6 +35,8 @@ pub use digest::{Algorithm, CheckedReader, Digest};
 pub use error::{Class, Error, ErrorKind, Result};
 pub use manifest::{Descriptor, Image, ImageConfig, Index, Manifest, Platform, RawManifest, RunConfig};
 pub use reference::{Location, Pinned, Reference, Repository};
+#[cfg(feature = "push")]
+pub use snapshot::Snapshot;
 #[cfg(feature = "push")]
 pub use source::{BlobContent, Pushed, Sink, open_sink};
 pub use source::{BlobReader, OpenOptions, Referrers, ReferrersVia, Selector, Source, open, resolve};

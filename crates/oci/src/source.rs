@@ -191,6 +191,15 @@ pub trait Sink: Source {
     /// Where it is not certain that the blob is there.
     async fn push_blob(&self, descriptor: &Descriptor, content: &dyn BlobContent) -> Result<Pushed>;
 
+    /// [`Sink::push_blob`] of content that was made just now, such as a signature: nobody can have it, so nobody is
+    /// asked. Where somebody does, it is there twice for a moment, and once in the end.
+    ///
+    /// # Errors
+    /// As [`Sink::push_blob`].
+    async fn push_new_blob(&self, descriptor: &Descriptor, content: &dyn BlobContent) -> Result<Pushed> {
+        self.push_blob(descriptor, content).await
+    }
+
     /// Puts a manifest there by digest, and under `tag` if there is one. Blobs and child manifests first.
     ///
     /// # Errors
@@ -204,6 +213,17 @@ pub trait Sink: Source {
     /// # Errors
     /// Where it is not certain that the manifest is there and can be found.
     async fn attach(&self, manifest: &RawManifest) -> Result<()>;
+
+    /// [`Sink::attach`] for several manifests: a list that has to be written is written once for each subject.
+    ///
+    /// # Errors
+    /// Where it is not certain of each that it is there and can be found.
+    async fn attach_all(&self, manifests: &[RawManifest]) -> Result<()> {
+        for manifest in manifests {
+            self.attach(manifest).await?;
+        }
+        Ok(())
+    }
 
     /// Changes what is under `tag` in a way that survives others who change it too: read, edit, write, and
     /// read again until `edit` has nothing left to do.

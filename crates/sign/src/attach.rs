@@ -246,19 +246,30 @@ async fn legacy_attestation_content(
     Ok(Content::LegacyAttestation { predicate_type: predicate_type.into(), envelope, beside })
 }
 
-/// Pushes what was prepared. Doing it twice is the same as doing it once.
+/// Pushes what was prepared. Doing it twice is the same as doing it once. Bundles first, all of them, and then what
+/// makes them findable: several about one subject change its list once.
 ///
 /// # Errors
 /// [`ErrorKind::Images`] where it is not certain that it is there, [`ErrorKind::Conflict`] where a legacy tag
 /// holds something else.
 pub async fn publish(sink: &dyn Sink, prepared: &[Prepared]) -> Result<Vec<Outcome>> {
+    let mut manifests = Vec::new();
     let mut outcomes = Vec::with_capacity(prepared.len());
     for item in prepared {
         outcomes.push(match item {
             Prepared::AlreadyThere(outcome) => outcome.clone(),
-            Prepared::Signed(evidence) => publish_evidence(sink, evidence).await?,
+            Prepared::Signed(evidence) => match &evidence.content {
+                Content::Bundle { predicate_type, bundle } => {
+                    let manifest = push_bundle(sink, evidence, predicate_type, bundle).await?;
+                    let outcome = bundle_outcome(evidence, manifest.descriptor.clone());
+                    manifests.push(manifest);
+                    outcome
+                }
+                _ => publish_evidence(sink, evidence).await?,
+            },
         });
     }
+    sink.attach_all(&manifests).await?;
     Ok(outcomes)
 }
 
@@ -267,16 +278,20 @@ pub async fn publish(sink: &dyn Sink, prepared: &[Prepared]) -> Result<Vec<Outco
 /// # Errors
 /// As [`publish`].
 pub async fn publish_evidence(sink: &dyn Sink, evidence: &Evidence) -> Result<Outcome> {
-    let format = evidence.format();
     match &evidence.content {
         Content::Bundle { predicate_type, bundle } => {
-            let manifest = attach_bundle(sink, evidence, predicate_type, bundle).await?;
-            let superseded = evidence.supersedes.clone();
-            Ok(Outcome { format, manifest, tag: None, change: Change::Added, superseded })
+            let manifest = push_bundle(sink, evidence, predicate_type, bundle).await?;
+            sink.attach(&manifest).await?;
+            Ok(bundle_outcome(evidence, manifest.descriptor))
         }
         Content::LegacySignature { payload, .. } => add_legacy(sink, evidence, ".sig", payload).await,
         Content::LegacyAttestation { envelope, .. } => add_legacy(sink, evidence, ".att", envelope).await,
     }
+}
+
+fn bundle_outcome(evidence: &Evidence, manifest: Descriptor) -> Outcome {
+    let superseded = evidence.supersedes.clone();
+    Outcome { format: Format::Bundle, manifest, tag: None, change: Change::Added, superseded }
 }
 
 async fn add_legacy(sink: &dyn Sink, evidence: &Evidence, suffix: &str, content: &Text) -> Result<Outcome> {
@@ -319,20 +334,20 @@ fn referrer(
     Ok(RawManifest::new(bytes, Some(media_type::MANIFEST), &evidence.subject.digest)?)
 }
 
-async fn attach_bundle(
+/// Pushes the blobs of a bundle; the manifest that is to be attached comes back.
+async fn push_bundle(
     sink: &dyn Sink,
     evidence: &Evidence,
     predicate_type: &str,
     bundle: &Text,
-) -> Result<Descriptor> {
+) -> Result<RawManifest> {
     let empty_content = b"{}".to_vec();
     let empty = Descriptor::of(media_type::EMPTY, &empty_content);
     let layer = Descriptor::of(bundle::MEDIA_TYPE, bundle.as_bytes());
     let manifest = referrer(evidence, predicate_type, layer.clone(), &empty)?;
     sink.push_blob(&empty, &empty_content).await?;
-    sink.push_blob(&layer, bundle).await?;
-    sink.attach(&manifest).await?;
-    Ok(manifest.descriptor)
+    sink.push_new_blob(&layer, bundle).await?;
+    Ok(manifest)
 }
 
 /// [`prepare_signature`], then [`publish`].

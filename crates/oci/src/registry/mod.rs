@@ -76,9 +76,11 @@ struct Session {
     api: Url,
     http: Http,
     auth: Auth,
-    /// One edit of a tag at a time in this process: racing against ourselves would only cost rounds.
+    /// Whether there is a Referrers API, once the registry has said so; found out by one request, for which
+    /// all others wait.
+    referrers_api: tokio::sync::OnceCell<bool>,
     #[cfg(feature = "push")]
-    tag_edits: tokio::sync::Mutex<()>,
+    writing: push::Writing,
 }
 
 impl Session {
@@ -95,8 +97,9 @@ impl Session {
             auth: Auth::new(repository, &api),
             api,
             http,
+            referrers_api: tokio::sync::OnceCell::new(),
             #[cfg(feature = "push")]
-            tag_edits: tokio::sync::Mutex::new(()),
+            writing: push::Writing::default(),
         })
     }
 

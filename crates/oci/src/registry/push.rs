@@ -4,13 +4,15 @@
 //! attached one when the registry said that it understood the `subject` (`OCI-Subject`), lists it, or the
 //! fallback tag holds it.
 //!
-//! Registries have no compare-and-swap for tags. So [`edit_tag`] writes, waits, and reads back, until the
-//! edit was there twice; the waits are longer than a round of read and write took, so that a writer who
-//! read before we wrote has written by the time we look again.
+//! Registries have no compare-and-swap for tags. So [`edit_tag`] writes, waits, and reads back, until the edit is
+//! there; the wait is longer than two rounds of read and write took, so that a writer who read before we wrote has
+//! written by the time we look again.
 
 use super::auth::Scope;
 use super::http::{Answer, Call};
+use super::upload::Somewhere::{No, Perhaps};
 use super::{Registry, Session, accept, referrers, upload};
+use crate::each::Each;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::jitter;
 use crate::manifest::{Descriptor, Manifest, RawManifest, media_type};
@@ -21,7 +23,10 @@ use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashSet};
+use std::future::Future;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 #[async_trait]
@@ -31,7 +36,11 @@ impl Sink for Registry {
     }
 
     async fn push_blob(&self, descriptor: &Descriptor, content: &dyn BlobContent) -> Result<Pushed> {
-        upload::push(&self.session, descriptor, content).await
+        self.session.writing.once(descriptor, upload::push(&self.session, descriptor, content, Perhaps)).await
+    }
+
+    async fn push_new_blob(&self, descriptor: &Descriptor, content: &dyn BlobContent) -> Result<Pushed> {
+        self.session.writing.once(descriptor, upload::push(&self.session, descriptor, content, No)).await
     }
 
     async fn push_manifest(&self, manifest: &RawManifest, tag: Option<&str>) -> Result<()> {
@@ -39,11 +48,39 @@ impl Sink for Registry {
     }
 
     async fn attach(&self, manifest: &RawManifest) -> Result<()> {
-        attach(&self.session, manifest).await
+        attach(&self.session, std::slice::from_ref(manifest)).await
+    }
+
+    async fn attach_all(&self, manifests: &[RawManifest]) -> Result<()> {
+        attach(&self.session, manifests).await
     }
 
     async fn edit_tag(&self, tag: &str, edit: TagEdit<'_>) -> Result<()> {
         edit_tag(&self.session, tag, edit).await
+    }
+}
+
+/// What the writers of one session, which ends with the run, have to know of each other.
+#[derive(Default)]
+pub(super) struct Writing {
+    /// The blobs that are there: the empty one of all signatures is pushed once, by whoever comes first.
+    blobs: Each<Digest, OnceCell<()>>,
+    /// One edit of a tag at a time: racing against ourselves would only cost rounds.
+    tags: Each<String, tokio::sync::Mutex<()>>,
+}
+
+impl Writing {
+    /// Runs `push`, unless this session pushed the blob before; waits for whoever is at it. A failure leaves it to the
+    /// next.
+    async fn once(&self, blob: &Descriptor, push: impl Future<Output = Result<Pushed>>) -> Result<Pushed> {
+        let mut pushed = Pushed::Existed;
+        let ours = &mut pushed;
+        let push = || async move {
+            *ours = push.await?;
+            Ok::<_, Error>(())
+        };
+        self.blobs.of(&blob.digest).get_or_try_init(push).await?;
+        Ok(pushed)
     }
 }
 
@@ -93,9 +130,28 @@ async fn put(session: &Session, manifest: &RawManifest, tag: Option<&str>) -> Re
     }
 }
 
-async fn attach(session: &Session, manifest: &RawManifest) -> Result<()> {
-    let digest = &manifest.descriptor.digest;
-    let fail = |kind| Error::new("attach", session.on(digest), kind);
+/// Pushes manifests and makes them findable: those that the registry does not list go into the fallback tag of their
+/// subject, all at once.
+async fn attach(session: &Session, manifests: &[RawManifest]) -> Result<()> {
+    let mut fallbacks: BTreeMap<Digest, Vec<Descriptor>> = BTreeMap::new();
+    for manifest in manifests {
+        let (subject, entry) = entry(session, manifest)?;
+        if !listed(session, manifest, &subject).await? {
+            fallbacks.entry(subject).or_default().push(entry);
+        }
+    }
+    for (subject, entries) in fallbacks {
+        edit_tag(session, &subject.tag(""), &|now| fallback(now, &entries)).await?;
+    }
+    Ok(())
+}
+
+fn cannot_attach(session: &Session, manifest: &RawManifest, kind: ErrorKind) -> Error {
+    Error::new("attach", session.on(&manifest.descriptor.digest), kind)
+}
+
+/// The subject of `manifest`, and the entry for it in a list.
+fn entry(session: &Session, manifest: &RawManifest) -> Result<(Digest, Descriptor)> {
     let mut entry = manifest.descriptor.bare();
     let subject = match manifest.parse()? {
         Manifest::Image(image) => {
@@ -111,20 +167,26 @@ async fn attach(session: &Session, manifest: &RawManifest) -> Result<()> {
             index.subject
         }
     };
-    let subject = subject.ok_or_else(|| fail(ErrorKind::Malformed("it has no subject".into())))?.digest;
+    let none = || cannot_attach(session, manifest, ErrorKind::Malformed("it has no subject".into()));
+    Ok((subject.ok_or_else(none)?.digest, entry))
+}
+
+/// Pushes `manifest`, and whether the registry lists it by itself.
+async fn listed(session: &Session, manifest: &RawManifest, subject: &Digest) -> Result<bool> {
+    let fail = |kind| cannot_attach(session, manifest, kind);
     let answer = put(session, manifest, None).await?;
     if let Some(named) = answer.header("oci-subject") {
         if named.trim() == subject.to_string() {
-            return Ok(());
+            return Ok(true);
         }
         let why = "the registry attached it to another subject than it names".into();
         return Err(fail(ErrorKind::Malformed(why)));
     }
     // Listings may lag behind what was pushed.
     for tried in 1..=session.http.options.tries.max(1) {
-        match referrers::by_api(session, &subject).await? {
-            None => return edit_tag(session, &subject.tag(""), &|now| fallback(now, &entry)).await,
-            Some(list) if list.iter().any(|d| d.digest == *digest) => return Ok(()),
+        match referrers::by_api(session, subject).await? {
+            None => return Ok(false),
+            Some(list) if list.iter().any(|d| d.digest == manifest.descriptor.digest) => return Ok(true),
             Some(_) => tokio::time::sleep(session.http.backoff(tried)).await,
         }
     }
@@ -132,10 +194,12 @@ async fn attach(session: &Session, manifest: &RawManifest) -> Result<()> {
     Err(fail(ErrorKind::Unsupported(why)))
 }
 
-/// The index of a fallback tag with `entry` in it (distribution specification, "Referrers Tag Schema").
+/// The index of a fallback tag with `entries` in it (distribution specification, "Referrers Tag Schema").
 /// What others wrote stays byte for byte the same JSON values, known here or not.
-fn fallback(now: Option<&RawManifest>, entry: &Descriptor) -> Result<Option<(String, Vec<u8>)>> {
-    let fail = |kind| Error::new("add to fallback index", &entry.digest, kind);
+fn fallback(now: Option<&RawManifest>, entries: &[Descriptor]) -> Result<Option<(String, Vec<u8>)>> {
+    let Some(first) = entries.first() else { return Ok(None) };
+    let fail = |kind| Error::new("add to fallback index", &first.digest, kind);
+    let mut there = HashSet::new();
     let mut document = match now {
         None => json!({"schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": []}),
         Some(raw) => {
@@ -143,31 +207,32 @@ fn fallback(now: Option<&RawManifest>, entry: &Descriptor) -> Result<Option<(Str
                 let why = "the fallback tag holds an image, not an index".into();
                 return Err(fail(ErrorKind::Malformed(why)));
             };
-            if index.manifests.iter().any(|d| d.digest == entry.digest) {
-                return Ok(None);
-            }
-            if index.manifests.len() >= limits::REFERRER_ENTRIES {
-                let value = limits::REFERRER_ENTRIES as u64;
-                return Err(fail(ErrorKind::LimitExceeded { limit: "REFERRER_ENTRIES", value }));
-            }
+            there.extend(index.manifests.into_iter().map(|d| d.digest));
             serde_json::from_slice(&raw.bytes).map_err(|e| fail(ErrorKind::Malformed(e.to_string())))?
         }
     };
+    let missing: Vec<&Descriptor> = entries.iter().filter(|e| !there.contains(&e.digest)).collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
     let wrong = |e: serde_json::Error| fail(ErrorKind::Malformed(e.to_string()));
     let kind = now.map_or(media_type::INDEX, |raw| raw.descriptor.media_type.as_str()).to_owned();
     let list = document.get_mut("manifests").and_then(Value::as_array_mut);
     let list = list.ok_or_else(|| fail(ErrorKind::Malformed("it has no manifests".into())))?;
-    list.push(serde_json::to_value(entry).map_err(wrong)?);
+    if list.len() + missing.len() > limits::REFERRER_ENTRIES {
+        let value = limits::REFERRER_ENTRIES as u64;
+        return Err(fail(ErrorKind::LimitExceeded { limit: "REFERRER_ENTRIES", value }));
+    }
+    for entry in missing {
+        list.push(serde_json::to_value(entry).map_err(wrong)?);
+    }
     Ok(Some((kind, serde_json::to_vec(&document).map_err(wrong)?)))
 }
 
-/// How often the edit must be seen in place after it was written.
-const CONFIRMATIONS: u32 = 2;
-
 async fn edit_tag(session: &Session, tag: &str, edit: TagEdit<'_>) -> Result<()> {
-    let _alone = session.tag_edits.lock().await;
+    let turn = session.writing.tags.of(&tag.to_owned());
+    let _alone = turn.lock().await;
     let mut writes = 0_u32;
-    let mut seen = 0_u32;
     let mut stepped_back = true;
     // The longest that a read and a write took: others need about as long for theirs.
     let mut slowest = session.http.options.backoff;
@@ -175,15 +240,8 @@ async fn edit_tag(session: &Session, tag: &str, edit: TagEdit<'_>) -> Result<()>
         let begin = Instant::now();
         let now = session.tagged(tag).await?;
         let wait = match edit(now.as_ref())? {
-            // What was in place before we did anything needs no proof that it stays.
-            None if writes == 0 => return Ok(()),
-            None => {
-                seen += 1;
-                if seen == CONFIRMATIONS {
-                    return Ok(());
-                }
-                slowest + jitter(slowest)
-            }
+            // In place before we did anything, or still there after our wait.
+            None => return Ok(()),
             Some(_) if writes >= limits::TAG_RACES => {
                 let why = format!("others overwrote it {writes} times");
                 let on = format!("{}:{tag}", session.repository);
@@ -197,9 +255,10 @@ async fn edit_tag(session: &Session, tag: &str, edit: TagEdit<'_>) -> Result<()>
             }
             Some((kind, bytes)) => {
                 put(session, &RawManifest::new(bytes, Some(&kind), tag)?, Some(tag)).await?;
-                (writes, seen, stepped_back) = (writes + 1, 0, false);
+                (writes, stepped_back) = (writes + 1, false);
                 slowest = slowest.max(begin.elapsed().min(limits::BACKOFF_MAX));
-                jitter(slowest)
+                // Two to three times as long as others need. One look after that is worth as much as several before.
+                slowest + jitter(slowest.saturating_mul(2))
             }
         };
         tokio::time::sleep(wait).await;

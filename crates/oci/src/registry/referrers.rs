@@ -36,8 +36,39 @@ pub(super) async fn list(session: &Session, subject: &Digest) -> Result<Referrer
     }
 }
 
-/// The list of the Referrers API; `None` where the registry does not have it.
+/// What the Referrers API said.
+enum Asked {
+    List(Vec<Descriptor>),
+    /// It has none, in words that may be about this subject alone.
+    NotHere,
+    /// There is no such API, whatever is asked for.
+    NoSuchApi,
+}
+
+/// The list of the Referrers API; `None` where the registry does not have it. That it has none is asked once:
+/// an image of ten platforms would ask ten times.
 pub(super) async fn by_api(session: &Session, subject: &Digest) -> Result<Option<Vec<Descriptor>>> {
+    let mut own = None;
+    let kept = &mut own;
+    let first = || async move {
+        let asked = ask(session, subject).await?;
+        let there = !matches!(asked, Asked::NoSuchApi);
+        *kept = Some(asked);
+        Ok::<_, crate::Error>(there)
+    };
+    let there = *session.referrers_api.get_or_try_init(first).await?;
+    let asked = match own {
+        Some(asked) => asked,
+        None if there => ask(session, subject).await?,
+        None => return Ok(None),
+    };
+    Ok(match asked {
+        Asked::List(list) => Some(list),
+        Asked::NotHere | Asked::NoSuchApi => None,
+    })
+}
+
+async fn ask(session: &Session, subject: &Digest) -> Result<Asked> {
     let first = session.url(&format!("referrers/{subject}"));
     let mut url = first.clone();
     let mut found = Found::default();
@@ -54,7 +85,7 @@ pub(super) async fn by_api(session: &Session, subject: &Digest) -> Result<Option
             _ => e,
         })?;
         if page == 0 && has_no_api(&answer) {
-            return Ok(None);
+            return Ok(if of_all_subjects(&answer) { Asked::NoSuchApi } else { Asked::NotHere });
         }
         if answer.status.as_u16() != 200 {
             let error = session.failure(&call, &answer);
@@ -74,7 +105,7 @@ pub(super) async fn by_api(session: &Session, subject: &Digest) -> Result<Option
         left = left.saturating_sub(answer.body.len() as u64);
         found.page(&call, &answer.body)?;
         match next_page(&answer).map_err(|why| call.error(ErrorKind::Malformed(why)))? {
-            None => return Ok(Some(found.descriptors)),
+            None => return Ok(Asked::List(found.descriptors)),
             Some(next) if next.origin() == first.origin() && next.path().starts_with(first.path()) => {
                 url = next;
             }
@@ -114,6 +145,12 @@ fn has_no_api(answer: &Answer) -> bool {
         200 => answer.crossed && !is_index(answer),
         _ => false,
     }
+}
+
+/// Whether an answer of [`has_no_api`] is about the API. A 404 with an error code of the specification, such as
+/// `MANIFEST_UNKNOWN`, is how somebody who has the API might speak of one subject.
+fn of_all_subjects(answer: &Answer) -> bool {
+    answer.status.as_u16() != 404 || error_code(&answer.body).is_none_or(|code| code == "UNSUPPORTED")
 }
 
 fn is_index(answer: &Answer) -> bool {

@@ -63,20 +63,32 @@ pub(super) async fn exists(session: &Session, descriptor: &Descriptor) -> Result
     Push { session, descriptor, scope: Scope::push(session.repository.name()) }.exists().await
 }
 
+/// Whether the registry may have the blob, or a repository beside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Somewhere {
+    Perhaps,
+    /// It was made just now.
+    No,
+}
+
 pub(super) async fn push(
     session: &Session,
     descriptor: &Descriptor,
     content: &dyn BlobContent,
+    somewhere: Somewhere,
 ) -> Result<Pushed> {
     let one = Push { session, descriptor, scope: Scope::push(session.repository.name()) };
-    if one.exists().await? {
-        return Ok(Pushed::Existed);
+    let mut open = None;
+    if somewhere == Somewhere::Perhaps {
+        if one.exists().await? {
+            return Ok(Pushed::Existed);
+        }
+        open = match one.mount(content).await? {
+            Mount::Mounted => return Ok(Pushed::Mounted),
+            Mount::Upload(upload) => Some(upload),
+            Mount::Not => None,
+        };
     }
-    let mut open = match one.mount(content).await? {
-        Mount::Mounted => return Ok(Pushed::Mounted),
-        Mount::Upload(upload) => Some(upload),
-        Mount::Not => None,
-    };
     let mut streamed = false;
     let mut tried = 0;
     loop {

@@ -112,7 +112,10 @@ async fn a_small_blob_goes_in_one_piece_and_once() {
     let registry = client(&server, &small_chunks());
     assert_eq!(registry.push_blob(&descriptor, &bytes).await.unwrap(), Pushed::Uploaded);
     assert_eq!(state.lock().unwrap().blobs[&descriptor.digest.to_string()], bytes);
+    // It is known; somebody else asks.
     assert_eq!(registry.push_blob(&descriptor, &bytes).await.unwrap(), Pushed::Existed);
+    let other = client(&server, &small_chunks());
+    assert_eq!(other.push_blob(&descriptor, &bytes).await.unwrap(), Pushed::Existed);
     let head = format!("HEAD /v2/a/b/blobs/{}", descriptor.digest);
     assert_eq!(lines(&server), [&head, "POST /v2/a/b/blobs/uploads/", "PUT /v2/a/b/blobs/uploads/u0", &head]);
     // The registry's own query survives.
@@ -518,8 +521,7 @@ async fn a_writer_who_comes_late_overwrites_nothing_for_good() {
     let state = Shared::default();
     let (inner, reads) = (state.clone(), AtomicUsize::new(0));
     let server = Server::start(move |request| {
-        let answer = registry(&inner, request);
-        // The second read has seen our entry; then somebody who had read before us writes.
+        // Between our writing and our looking again, somebody who had read before us writes.
         if request.line() == format!("GET /v2/a/b/manifests/{tag}")
             && reads.fetch_add(1, Ordering::SeqCst) == 1
         {
@@ -529,13 +531,64 @@ async fn a_writer_who_comes_late_overwrites_nothing_for_good() {
             let late = (media_type::INDEX.to_owned(), late.into_bytes());
             inner.lock().unwrap().manifests.insert(tag.clone(), late);
         }
-        answer
+        registry(&inner, request)
     });
     let ours = artifact(&subject(), "ours");
     client(&server, &options()).attach(&ours).await.unwrap();
     let entries = attached(&server).await;
     assert_eq!(entries.len(), 2);
     assert_eq!(entries[1].digest, ours.descriptor.digest);
+}
+
+#[tokio::test]
+async fn several_attachments_change_the_list_of_a_subject_once() {
+    let (server, _) = lab(|_| None);
+    let registry = client(&server, &options());
+    let other = Digest::sha256(b"another subject");
+    let about_other = artifact(&other, "4");
+    let all = [artifact(&subject(), "1"), artifact(&subject(), "2"), about_other, artifact(&subject(), "1")];
+    registry.attach_all(&all).await.unwrap();
+    let entries = attached(&server).await;
+    let notes: Vec<&str> = entries.iter().map(|d| d.annotations["note"].as_str()).collect();
+    assert_eq!(notes, ["1", "2"]);
+    let lines = server.lines();
+    let count = |start: &str| lines.iter().filter(|l| l.starts_with(start)).count();
+    assert_eq!(count("PUT /v2/a/b/manifests/sha256:"), 4);
+    assert_eq!(count("PUT /v2/a/b/manifests/sha256-"), 2);
+    // That there is no Referrers API is asked once by each client: this one, and that of `attached`.
+    assert_eq!(count("GET /v2/a/b/referrers/"), 2);
+}
+
+#[tokio::test]
+async fn a_missing_subject_is_not_a_missing_api() {
+    let missing = Digest::sha256(b"nobody has it");
+    let entry = serde_json::to_string(&artifact(&subject(), "x").descriptor).unwrap();
+    let (first, list) = (format!("/referrers/{missing}"), format!(r#"{{"manifests":[{entry}]}}"#));
+    let (server, _) = lab(move |request| match request.target.contains("/referrers/") {
+        true if request.target.ends_with(&first) => {
+            Some(reply(404, &[], r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#))
+        }
+        true => Some(reply(200, &[("Content-Type", media_type::INDEX)], list.clone())),
+        false => None,
+    });
+    let registry = client(&server, &options());
+    assert!(registry.referrers(&missing).await.unwrap().descriptors.is_empty());
+    assert_eq!(registry.referrers(&subject()).await.unwrap().descriptors.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_new_is_sent_unasked_and_once() {
+    let (server, _) = lab(|_| None);
+    let registry = client(&server, &options());
+    let (bytes, again) = (b"made just now".to_vec(), b"made just now".to_vec());
+    let descriptor = Descriptor::of("a/b", &bytes);
+    let (one, two) = tokio::join!(
+        registry.push_new_blob(&descriptor, &bytes),
+        registry.push_blob(&descriptor, &again)
+    );
+    assert_eq!((one.unwrap(), two.unwrap()), (Pushed::Uploaded, Pushed::Existed));
+    let methods: Vec<String> = server.requests().into_iter().map(|r| r.method).collect();
+    assert_eq!(methods, ["POST", "PUT"]);
 }
 
 #[tokio::test]
