@@ -582,10 +582,8 @@ async fn what_is_new_is_sent_unasked_and_once() {
     let registry = client(&server, &options());
     let (bytes, again) = (b"made just now".to_vec(), b"made just now".to_vec());
     let descriptor = Descriptor::of("a/b", &bytes);
-    let (one, two) = tokio::join!(
-        registry.push_new_blob(&descriptor, &bytes),
-        registry.push_blob(&descriptor, &again)
-    );
+    let (one, two) =
+        tokio::join!(registry.push_new_blob(&descriptor, &bytes), registry.push_blob(&descriptor, &again));
     assert_eq!((one.unwrap(), two.unwrap()), (Pushed::Uploaded, Pushed::Existed));
     let methods: Vec<String> = server.requests().into_iter().map(|r| r.method).collect();
     assert_eq!(methods, ["POST", "PUT"]);
