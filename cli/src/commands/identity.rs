@@ -427,7 +427,8 @@ pub(crate) async fn publish(
         }
     }
     let published = seaworthy_sign::publish(place, &all).await.map_err(Failure::from);
-    let published = published.map_err(|failure| if kept.is_empty() { failure } else { with_resume(failure) })?;
+    let published =
+        published.map_err(|failure| if kept.is_empty() { failure } else { with_resume(failure) })?;
     let mut published = published.into_iter();
     let outcomes = lengths.into_iter().map(|n| published.by_ref().take(n).collect()).collect();
     if let Some(journal) = &journal {
