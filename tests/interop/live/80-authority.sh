@@ -5,13 +5,7 @@
 start_registry "$TEMP/registry"
 "$PEERS_PY" "$interop/tiny_images.py" tiny
 
-# sigstore-python, in a folder of its own beside the other peers: it pins versions that those do not.
-sigstore_venv=$SEAWORTHY_PEERS/venv-sigstore
-if [ ! -x "$sigstore_venv/bin/sigstore" ]; then
-  rm -rf "$sigstore_venv"
-  python3 -m venv "$sigstore_venv"
-  "$sigstore_venv/bin/python" -m pip install -q --disable-pip-version-check 'sigstore==4.5.1' >&2
-fi
+need_sigstore_python
 
 url=http://127.0.0.1:$(free_port)
 who=dev@example.org
