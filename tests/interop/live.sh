@@ -3,7 +3,8 @@
 #
 #   tests/interop/live.sh [PART...]     all parts, or those named (live/NN-PART.sh)
 #
-# SEAWORTHY names the binary; without it, target/release and target/debug are tried. Each part is a script
+# SEAWORTHY names the binary; without it, target/release and target/debug are tried. SEAWORTHY_VERIFIER names
+# seaworthy-verifier with the feature `admission`, for the part `cluster`. Each part is a script
 # of its own with a registry of its own; it says what it shows in its first lines. Exit 0: every check
 # passed. The table at the end says which did not. Needs root (chroot, debootstrap, unshare), strace, and
 # what .ci/peers installs.
@@ -31,10 +32,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-export SEAWORTHY_PEERS=$PEERS # before HOME moves: the cache of peers lies under it
+[ -z "${SEAWORTHY_VERIFIER-}" ] || { SEAWORTHY_VERIFIER=$(realpath "$SEAWORTHY_VERIFIER") && export SEAWORTHY_VERIFIER; }
+# Before HOME moves: the caches lie under it.
+export SEAWORTHY_PEERS=$PEERS SEAWORTHY_CLUSTER=${SEAWORTHY_CLUSTER:-$HOME/.cache/seaworthy-cluster}
 for name in $(compgen -e); do
   case $name in
-    SEAWORTHY | SEAWORTHY_PEERS | SEAWORTHY_SID_MIRROR) ;;
+    SEAWORTHY | SEAWORTHY_VERIFIER | SEAWORTHY_PEERS | SEAWORTHY_CLUSTER | SEAWORTHY_SID_MIRROR) ;;
     SEAWORTHY_* | COSIGN_* | SIGSTORE_* | SYFT_* | DOCKER_CONFIG | REGISTRY_AUTH_FILE | XDG_*) unset "$name" ;;
   esac
 done

@@ -123,6 +123,8 @@ impl FromStr for ImagesAt {
 fn builtin(group: &str, kind: &str) -> Option<&'static [&'static str]> {
     Some(match (group, kind) {
         ("", "Pod") => &["spec"],
+        // Before Kubernetes 1.22 the subresource pods/ephemeralcontainers is an object of its own, with the list on top.
+        ("", "EphemeralContainers") => &[],
         ("", "PodTemplate") => &["template", "spec"],
         ("", "ReplicationController")
         | ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")

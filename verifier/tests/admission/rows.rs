@@ -216,6 +216,15 @@ fn c11_every_place_and_every_kind() {
     allowed(&world.ask(&debug));
     debug["request"]["object"]["spec"]["ephemeralContainers"] = json!([{ "name": "d", "image": bad }]);
     denied(&world.ask(&debug), "spec.ephemeralContainers[0].image");
+    // As Kubernetes before 1.22 has it: an object of its own.
+    let old = |image: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "EphemeralContainers", "metadata": { "name": "x" },
+            "ephemeralContainers": [{ "name": "d", "image": image }]
+        })
+    };
+    allowed(&world.ask(&review("UPDATE", "", &old(&good), &Value::Null)));
+    denied(&world.ask(&review("UPDATE", "", &old(&bad), &Value::Null)), "ephemeralContainers[0].image");
 }
 
 #[test]
