@@ -134,8 +134,11 @@ def executables(root):
                 if f.read(4) == b"\x7fELF":
                     programs.append(path)
     go = os.path.join(Apt("sid").tool("go", "golang-1.27-go"), "usr/lib/go-1.27/bin/go")
+    # Go keeps notes about itself in its user's home.
+    home = tempfile.TemporaryDirectory()
+    env = {"GOROOT": os.path.dirname(os.path.dirname(go)), "HOME": home.name, "GOTOOLCHAIN": "local", "PATH": os.environ["PATH"]}
     for path in programs:
-        said = subprocess.run([go, "version", "-m", path], text=True, env={"GOROOT": os.path.dirname(os.path.dirname(go)), "HOME": "/nonexistent", "GOTOOLCHAIN": "local", "PATH": os.environ["PATH"]},
+        said = subprocess.run([go, "version", "-m", path], text=True, env=env,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if said.returncode == 0:
             rows += go_rows(said.stdout)
