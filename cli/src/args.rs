@@ -5,6 +5,7 @@
 use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
 use crate::pki_args::PrivateCas;
 use crate::trust_args::Trust;
+use crate::who::{Certificate, Proofs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use url::Url;
@@ -234,41 +235,39 @@ Examples:
   seaworthy verify --key release.pub --type spdx registry.example/app:1.0
   seaworthy verify --offline --key release.pub oci:build
   seaworthy verify --ca-roots root.pem --ca-intermediates ca.pem --crl root.crl --crl ca.crl \\
-    --certificate-identity release@example.org registry.example/app:1.0")]
+    --certificate-identity release@example.org registry.example/app:1.0
+  seaworthy verify --certificate-identity-regexp 'https://github\\.com/acme/app/\\.github/workflows/.*' \\
+    --certificate-oidc-issuer https://token.actions.githubusercontent.com registry.example/app:1.0")]
 pub(crate) struct Verify {
     /// The image
     pub(crate) image: String,
     /// Policy file; with several, the strictest that applies decides
-    #[arg(long, value_name = "FILE", env = "SEAWORTHY_POLICY", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SEAWORTHY_POLICY",
+        value_delimiter = ',',
+        conflicts_with = "certificate"
+    )]
     pub(crate) policy: Vec<PathBuf>,
     /// Public key that must have signed: a PEM file, env://VARIABLE, NAME://RESOURCE or pkcs11:…
-    #[arg(long, value_name = "KEY", conflicts_with = "policy")]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["policy", "certificate"])]
     pub(crate) key: Vec<PathBuf>,
     /// Also demand an attestation of this type by the same signer; several at once
     #[arg(long = "type", value_name = "TYPE", conflicts_with = "policy")]
     pub(crate) types: Vec<String>,
-    /// Identity that must have signed, exactly as in the certificate
-    #[arg(
-        long,
-        value_name = "IDENTITY",
-        conflicts_with_all = ["policy", "key"]
-    )]
-    pub(crate) certificate_identity: Option<String>,
-    /// Issuer that must have vouched for the identity; not needed with --ca-roots or --certificate-chain
-    #[arg(long, value_name = "URL", requires = "certificate_identity")]
-    pub(crate) certificate_oidc_issuer: Option<String>,
+    #[command(flatten)]
+    pub(crate) certificate: Certificate,
     #[command(flatten)]
     pub(crate) cas: PrivateCas,
-    /// Trusted root of the certificates and logs: a file (trusted_root.json), or public-good, staging or
-    /// github, which come with this program. For identities, public-good without it
-    #[arg(long, value_name = "FILE|NAME")]
-    pub(crate) trusted_root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) proofs: Proofs,
     /// Trust file: a key of its keyrings must have signed; with --certificate-identity, that identity, by the
     /// authorities and logs of the file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "key", "trusted_root"])]
     pub(crate) trust: Option<PathBuf>,
     /// Of the trust file, this keyring alone; several at once
-    #[arg(long, value_name = "NAME", requires = "trust", conflicts_with = "certificate_identity")]
+    #[arg(long, value_name = "NAME", requires = "trust", conflicts_with = "certificate")]
     pub(crate) keyring: Vec<String>,
     /// Judge by this bundle too, as if it were attached to the image
     #[arg(long, value_name = "FILE")]

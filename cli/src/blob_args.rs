@@ -3,6 +3,7 @@
 
 use crate::args::{Keyless, Password};
 use crate::pki_args::PrivateCas;
+use crate::who::{Certificate, Proofs};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -68,8 +69,8 @@ pub(crate) struct AttestBlob {
 
 /// Verify a file's signature, or a statement about it, in a Sigstore bundle
 ///
-/// By a public key, or by an identity that a certificate and a transparency log prove. No socket is opened:
-/// the trusted root is a file, or one that comes with this program.
+/// By a public key, or by an identity that a certificate and a transparency log or timestamp prove. No socket is
+/// opened: the trusted root is a file, or one that comes with this program.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -78,7 +79,11 @@ Examples:
     --certificate-oidc-issuer https://accounts.example.com app.tar.gz
   seaworthy verify-blob --bundle app.sigstore.json --key release.pub --trusted-root root.json sha256:…
   seaworthy verify-blob --bundle app.sigstore.json --certificate-chain chain.pem --crl ca.crl \\
-    --certificate-identity release@example.org app.tar.gz")]
+    --certificate-identity release@example.org app.tar.gz
+  seaworthy verify-blob --bundle attestation.json --trusted-root github --transparency none \\
+    --certificate-identity-regexp 'https://github\\.com/acme/app/\\.github/workflows/.*' \\
+    --certificate-oidc-issuer https://token.actions.githubusercontent.com \\
+    --certificate-github-workflow-ref refs/heads/main app.tar.gz")]
 pub(crate) struct VerifyBlob {
     /// The file, or its digest as sha256:HEX
     pub(crate) artifact: String,
@@ -86,18 +91,12 @@ pub(crate) struct VerifyBlob {
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: PathBuf,
     /// Public key that must have signed: a PEM file, env://VARIABLE, NAME://RESOURCE or pkcs11:…
-    #[arg(long, value_name = "KEY", conflicts_with = "certificate_identity")]
+    #[arg(long, value_name = "KEY", conflicts_with = "certificate")]
     pub(crate) key: Option<PathBuf>,
-    /// Identity that must have signed, exactly as in the certificate
-    #[arg(long, value_name = "IDENTITY")]
-    pub(crate) certificate_identity: Option<String>,
-    /// Issuer that must have vouched for the identity; not needed with --ca-roots or --certificate-chain
-    #[arg(long, value_name = "URL", requires = "certificate_identity")]
-    pub(crate) certificate_oidc_issuer: Option<String>,
+    #[command(flatten)]
+    pub(crate) certificate: Certificate,
     #[command(flatten)]
     pub(crate) cas: PrivateCas,
-    /// Trusted root: a file (trusted_root.json), or public-good, staging or github, which come with this
-    /// program. For identities, public-good without it; for a key, it means that a log must hold the signature
-    #[arg(long, value_name = "FILE|NAME")]
-    pub(crate) trusted_root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) proofs: Proofs,
 }

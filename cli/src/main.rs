@@ -16,6 +16,7 @@ mod printer;
 mod transfer;
 mod trust;
 mod trust_args;
+mod who;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -9,29 +9,26 @@
 //! file. Where the question cannot be answered from what was given (a digest, and a key that signs no
 //! SHA-256), that is an error and no "no".
 
-use crate::authority::{Authority, Identity, TrustedKey, Who};
+use crate::authority::{Authority, TrustedKey, Who};
 use crate::certified::{self, Case};
-use crate::check::{
-    certificate_identity, every_entry_proves, guarded, identity_proven, refuse, shown_hint, sorted,
-};
+use crate::check::{certificate_identity, guarded, not_its_entry, refuse, shown_hint, sorted};
+use crate::identity::IdentityRule;
 use crate::key::{Hash, PublicKey};
 use crate::limits;
 use crate::pki::Certified;
+use crate::proof::{self, Ask, Proven};
 use crate::statement::{IN_TOTO, PredicateType, Statement};
-use crate::trust::Trust;
 use crate::verdict::{Decision, Explanation, Refusal, Signer};
 use crate::wire::{EnvelopeWire, MaterialWire, open_envelope};
-use crate::witness::{self, About};
+use crate::witness::About;
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use seaworthy_oci::{Algorithm, Digest, strict};
 use serde::{Deserialize, Serialize};
-use sigstore_types::{ArtifactDigest, Bundle, DerPublicKey, HashAlgorithm};
-use sigstore_verify::{
-    Error as SigstoreError, Policy, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult,
-};
+use sigstore_types::{ArtifactDigest, Bundle, HashAlgorithm};
+use sigstore_verify::{Error as SigstoreError, VerificationResult};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
@@ -214,15 +211,13 @@ struct Opened {
     certified: bool,
     /// The signer's certificate, then those that came with it.
     chain: Vec<Vec<u8>>,
-    log_entries: usize,
     bundle: Bundle,
 }
 
 /// What came of the signature.
 struct Proof {
     signer: Signer,
-    logged: bool,
-    times: Vec<Timestamp>,
+    proven: Proven,
 }
 
 enum Stop {
@@ -265,8 +260,8 @@ pub fn verify_blob(
             verdict.decision = Decision::Allow;
             verdict.signer = Some(proof.signer);
             verdict.claimed_signer = None;
-            verdict.logged = proof.logged;
-            verdict.times = proof.times;
+            verdict.logged = proof.proven.logged;
+            verdict.times = proof.proven.times;
         }
         Ok(Err(Stop::Error(error))) => return Err(error),
         Ok(Err(Stop::No(why))) | Err(why) if why.code == Refusal::RevocationUnknown => {
@@ -287,7 +282,7 @@ fn judge(
     let opened = open(bundle, artifact, verdict)?;
     let proof = match &authority.who {
         Who::Keys(keys) => by_keys(&opened, artifact, keys, authority, now)?,
-        Who::Keyless(identity) => by_identity(&opened, artifact, identity, authority)?,
+        Who::Keyless(rule) => by_identity(&opened, artifact, rule, authority)?,
         Who::Certified(certified) => by_certificate(&opened, artifact, certified, authority, now)?,
     };
     // Read by ourselves, strictly, even where a library did so already.
@@ -325,7 +320,6 @@ fn open(bytes: &[u8], artifact: &Artifact, verdict: &mut BlobVerdict) -> Result<
         (Some(der), _) => certificate_identity(der),
         (None, key) => key.as_ref().map(|key| shown_hint(&key.hint)),
     };
-    let log_entries = material.log_entries();
     let (content, signature) = match (&wire.dsse_envelope, &wire.message_signature) {
         (Some(envelope), None) => {
             verdict.kind = Some("statement");
@@ -351,7 +345,6 @@ fn open(bytes: &[u8], artifact: &Artifact, verdict: &mut BlobVerdict) -> Result<
         hint: material.public_key.as_ref().map(|k| k.hint.to_string()),
         certified: certificate.is_some(),
         chain: material.chain().map_err(malformed)?,
-        log_entries,
         bundle,
     })
 }
@@ -435,55 +428,21 @@ fn by_keys(
         };
         return Err(refuse(code, why).into());
     };
-    let policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(first.key.spki().to_vec()));
-    let beyond_sigstore = witness::is_ours(&first.key, &opened.bundle);
     let digest = |hash| digest_of(opened, artifact, hash);
     let about = About { key: &first.key, certificate: None, signature: &opened.signature, digest: &digest };
-    let (logged, times) = match &authority.trust {
-        Some(_) if opened.log_entries == 0 => {
-            let why = "a transparency log entry is asked for, and there is none";
-            return Err(refuse(Refusal::LogEntryMissing, why).into());
-        }
-        Some(trust) => {
-            every_entry_proves(&opened.bundle)?;
-            if beyond_sigstore {
-                (true, witness::prove(trust, &opened.bundle, &about, now)?)
-            } else {
-                let result = ask(trust, &opened.bundle, opened.log_entries, artifact, &policy)?;
-                if !result.tlog_verified() {
-                    return Err(refuse(Refusal::LogEntryInvalid, "the log entry was not verified").into());
-                }
-                (true, result.verified_timestamps().to_vec())
-            }
-        }
-        None if opened.log_entries > 0 && beyond_sigstore => {
-            witness::all_belong(&opened.bundle, &about)?;
-            (false, Vec::new())
-        }
-        None if opened.log_entries > 0 => {
-            // No trust is needed to see that an entry is somebody else's (CVE-2022-36056). Timestamps cannot
-            // be judged without trust, prove nothing then, and are left out.
-            let mut bundle = opened.bundle.clone();
-            bundle.verification_material.timestamp_verification_data = Default::default();
-            let nobody = Trust::nobody().map_err(|e| refuse(Refusal::LogEntryInvalid, e))?;
-            let policy = policy.skip_tlog_unsafe();
-            match ask(&nobody, &bundle, opened.log_entries, artifact, &policy) {
-                Ok(_) => (false, Vec::new()),
-                Err(Stop::No(why)) => {
-                    let message = "the log entry does not belong to this payload, signature and key";
-                    return Err(refuse(Refusal::LogEntryMismatch, message).because(vec![why]).into());
-                }
-                Err(stop) => return Err(stop),
-            }
-        }
-        None => (false, Vec::new()),
+    let proven = proof::of_key(Some(&opened.bundle), &about, now, authority, |ask| self::ask(ask, artifact));
+    let proven = match proven {
+        Ok(proven) => proven,
+        // Without a trusted root, all that was asked is whether the entries belong to this signature.
+        Err(Stop::No(why)) if authority.trust.is_none() => return Err(not_its_entry(why).into()),
+        Err(stop) => return Err(stop),
     };
-    let at = if times.is_empty() { vec![now] } else { times.clone() };
+    let at = if proven.times.is_empty() { vec![now] } else { proven.times.clone() };
     if !matching.iter().any(|key| at.iter().all(|time| key.trusted_at(*time))) {
         let why = "signed outside the time for which the key is trusted";
         return Err(refuse(Refusal::KeyOutsideValidity, why).into());
     }
-    Ok(Proof { signer: authority.signer(first.key.id()), logged, times })
+    Ok(Proof { signer: authority.signer(first.key.id()), proven })
 }
 
 /// Whether the signature is good under `key`.
@@ -521,24 +480,15 @@ fn fits(key: &PublicKey, opened: &Opened, artifact: &Artifact) -> Result<bool, S
 fn by_identity(
     opened: &Opened,
     artifact: &Artifact,
-    identity: &Identity,
+    rule: &IdentityRule,
     authority: &Authority,
 ) -> Result<Proof, Stop> {
     if !opened.certified {
         return Err(refuse(Refusal::UnknownSigner, "signed with a key; an identity is asked for").into());
     }
-    let Some(trust) = &authority.trust else {
-        return Err(refuse(Refusal::CertificateInvalid, "there is no trusted root").into());
-    };
-    every_entry_proves(&opened.bundle)?;
-    let policy = VerificationPolicy::new(identity.identity.clone(), identity.issuer.clone());
-    let result = ask(trust, &opened.bundle, opened.log_entries, artifact, &policy)?;
-    identity_proven(&result, identity, opened.log_entries)?;
-    Ok(Proof {
-        signer: authority.signer(identity.id()),
-        logged: true,
-        times: result.verified_timestamps().to_vec(),
-    })
+    let (id, proven) =
+        proof::of_certificate(&opened.bundle, rule, authority, |ask| self::ask(ask, artifact))?;
+    Ok(Proof { signer: authority.signer(id), proven })
 }
 
 /// The digest of what was signed, where it is known.
@@ -570,9 +520,10 @@ fn by_certificate(
     let about = About { key: &key, certificate, signature: &opened.signature, digest: &digest };
     let case = Case { chain: &opened.chain, about, bundle: Some(&opened.bundle), now };
     let proven = certified::judge(certified, authority, &case, &|trust, bundle, policy| {
-        ask(trust, bundle, opened.log_entries, artifact, policy)
+        ask(Ask { verifier: trust.verifier(), bundle, policy, signed: None }, artifact)
     })?;
-    Ok(Proof { signer: authority.signer(proven.id), logged: proven.logged, times: proven.times })
+    let (logged, times) = (proven.logged, proven.times);
+    Ok(Proof { signer: authority.signer(proven.id), proven: Proven { logged, times } })
 }
 
 /// Reads on, and hashes on the way.
@@ -590,20 +541,18 @@ impl<R: Read> Read for Hashing<R> {
 }
 
 /// Asks sigstore-verify about the file, in the form that is at hand.
-fn ask(
-    trust: &Trust,
-    bundle: &Bundle,
-    log_entries: usize,
-    artifact: &Artifact,
-    policy: &(impl Policy + ?Sized),
-) -> Result<VerificationResult, Stop> {
+fn ask(ask: Ask<'_>, artifact: &Artifact) -> Result<VerificationResult, Stop> {
+    let Ask { verifier, bundle, policy, .. } = ask;
+    if let Some(bytes) = ask.signed {
+        return verifier.verify(bytes, bundle, policy).map_err(|error| Stop::No(sorted(&error)));
+    }
     let file_error = |e: String| Stop::Error(BlobError::File(e));
     let result = match (&artifact.content, &artifact.path) {
-        (Some(bytes), _) => trust.verifier().verify(bytes, bundle, policy),
+        (Some(bytes), _) => verifier.verify(bytes, bundle, policy),
         (None, Some(path)) => {
             let file = File::open(path).map_err(|e| file_error(e.to_string()))?;
             let mut reader = Hashing { inner: file, context: Context::new(&SHA256) };
-            let result = trust.verifier().verify_reader(&mut reader, bundle, policy);
+            let result = verifier.verify_reader(&mut reader, bundle, policy);
             if result.is_ok() && artifact.sha256.as_deref() != Some(reader.context.finish().as_ref()) {
                 return Err(file_error("it changed while it was verified".into()));
             }
@@ -617,7 +566,7 @@ fn ask(
             };
             let digest = ArtifactDigest::new(algorithm, bytes.clone())
                 .map_err(|e| refuse(Refusal::EvidenceMalformed, e.to_string()))?;
-            trust.verifier().verify(digest, bundle, policy)
+            verifier.verify(digest, bundle, policy)
         }
     };
     result.map_err(|error| match &error {
@@ -625,6 +574,6 @@ fn ask(
             Stop::Error(BlobError::BytesNeeded(shown_error(why)))
         }
         SigstoreError::ArtifactRead(why) => Stop::Error(BlobError::File(shown_error(why))),
-        _ => Stop::No(sorted(&error, log_entries)),
+        _ => Stop::No(sorted(&error)),
     })
 }

@@ -5,9 +5,10 @@
 //! `pki`.
 
 use crate::authority::Authority;
-use crate::check::{every_entry_proves, refuse};
+use crate::check::refuse;
 use crate::key::PublicKey;
 use crate::pki::{self, Certified, Signed};
+use crate::proof::every_entry_proves;
 use crate::trust::Trust;
 use crate::verdict::{Explanation, Refusal};
 use crate::witness::{self, About};

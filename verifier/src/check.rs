@@ -12,26 +12,25 @@
 //! Hints (key hints, annotations, media types) choose words in explanations and nothing else. A panic in a
 //! parser below is caught and is a refusal. No result is remembered.
 
-use crate::authority::{Authority, Identity, TrustedKey, Who};
+use crate::authority::{Authority, TrustedKey, Who};
 use crate::certified::{self, Case};
 use crate::evidence::{Format, Item, Kind};
+use crate::identity::IdentityRule;
 use crate::key::{Hash, PublicKey};
 use crate::legacy::{self, Material, SimpleSigning};
 use crate::pki::Certified;
+use crate::proof::{self, Ask};
 use crate::statement::{IN_TOTO, PredicateType, Statement};
-use crate::trust::Trust;
 use crate::verdict::{Explanation, Refusal, Signer};
 use crate::wire::{BundleWire, EnvelopeWire, open_envelope};
-use crate::witness::{self, About};
+use crate::witness::About;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use seaworthy_oci::{Algorithm, Digest, strict};
 use sha2::{Digest as _, Sha256};
-use sigstore_types::{ArtifactDigest, Bundle, DerCertificate, DerPublicKey, HashAlgorithm};
-use sigstore_verify::{
-    Error as SigstoreError, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult,
-};
+use sigstore_types::{ArtifactDigest, Bundle, DerCertificate, HashAlgorithm};
+use sigstore_verify::{Error as SigstoreError, VerificationResult};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Something that trusted signers vouch for. Only this file can make one.
@@ -161,7 +160,7 @@ fn bundle(content: Vec<u8>, question: Question<'_>, known: &mut Known) -> Result
         (Some(der), _) => certificate_identity(der),
         (None, key) => key.as_ref().map(|key| shown_hint(&key.hint)),
     };
-    let log_entries = material.log_entries();
+    let proofs = material.log_entries() + material.timestamps();
     let chain = material.chain().map_err(malformed)?;
     let has_certificate = certificate.is_some();
     let hint = material.public_key.as_ref().map(|k| k.hint.to_string());
@@ -178,7 +177,7 @@ fn bundle(content: Vec<u8>, question: Question<'_>, known: &mut Known) -> Result
     let opened = open_envelope(envelope)?;
     drop(wire);
     // The text holds the payload a second time: it goes before anything else grows, unless sigstore needs it.
-    let parsed = if log_entries > 0 || has_certificate {
+    let parsed = if proofs > 0 || has_certificate {
         Some(Bundle::from_json(&text).map_err(|e| malformed(e.to_string()))?)
     } else {
         None
@@ -189,7 +188,6 @@ fn bundle(content: Vec<u8>, question: Question<'_>, known: &mut Known) -> Result
         hint,
         has_certificate,
         chain,
-        log_entries,
         bundle: parsed.as_ref(),
         message: Message::Envelope { payload: &opened.payload },
     };
@@ -205,7 +203,7 @@ fn envelope(content: &[u8], item: &Item, question: Question<'_>, known: &mut Kno
     let opened = open_envelope(&wire)?;
     let material = Material::read(&item.annotations).map_err(malformed)?;
     known.claimed_signer = material.certificate.as_deref().and_then(certificate_identity);
-    let parsed = if material.has_log_entry() || material.certificate.is_some() {
+    let parsed = if material.has_proof() {
         let envelope = serde_json::from_slice(content).map_err(|e| malformed(e.to_string()))?;
         Some(to_bundle(&material.envelope_bundle(envelope))?)
     } else {
@@ -216,7 +214,6 @@ fn envelope(content: &[u8], item: &Item, question: Question<'_>, known: &mut Kno
         hint: None,
         has_certificate: material.certificate.is_some(),
         chain: material.certificates(),
-        log_entries: usize::from(material.has_log_entry()),
         bundle: parsed.as_ref(),
         message: Message::Envelope { payload: &opened.payload },
     };
@@ -239,7 +236,7 @@ fn simple_signing(content: &[u8], item: &Item, question: Question<'_>, known: &m
         STANDARD.decode(signature.trim()).map_err(|e| malformed(format!("its signature: {e}")))?;
     let material = Material::read(&item.annotations).map_err(malformed)?;
     known.claimed_signer = material.certificate.as_deref().and_then(certificate_identity);
-    let parsed = if material.has_log_entry() || material.certificate.is_some() {
+    let parsed = if material.has_proof() {
         Some(to_bundle(&material.message_bundle(&Sha256::digest(content), &signature))?)
     } else {
         None
@@ -249,7 +246,6 @@ fn simple_signing(content: &[u8], item: &Item, question: Question<'_>, known: &m
         hint: None,
         has_certificate: material.certificate.is_some(),
         chain: material.certificates(),
-        log_entries: usize::from(material.has_log_entry()),
         bundle: parsed.as_ref(),
         message: Message::Bytes(content),
     };
@@ -342,7 +338,6 @@ struct Signed<'a> {
     has_certificate: bool,
     /// The signer's certificate, then those that came with it.
     chain: Vec<Vec<u8>>,
-    log_entries: usize,
     bundle: Option<&'a Bundle>,
     message: Message<'a>,
 }
@@ -369,7 +364,7 @@ fn who_signed(signed: &Signed<'_>, question: Question<'_>) -> Result<Vec<Signer>
     for authority in question.authorities {
         let found = match &authority.who {
             Who::Keys(keys) => by_keys(signed, keys, authority, question),
-            Who::Keyless(identity) => by_identity(signed, identity, authority, question),
+            Who::Keyless(rule) => by_identity(signed, rule, authority, question),
             Who::Certified(certified) => by_certificate(signed, certified, authority, question),
         };
         match found {
@@ -383,9 +378,8 @@ fn who_signed(signed: &Signed<'_>, question: Question<'_>) -> Result<Vec<Signer>
     // What could not be found out outweighs every "no": it might have been a "yes".
     let unknown = reasons.iter().position(|r| r.code == Refusal::RevocationUnknown);
     // One reason that goes beyond "not mine" says more than the rest: it is the answer.
-    let beyond = || {
-        reasons.iter().position(|r| r.code != Refusal::UnknownSigner && r.code != Refusal::IdentityMismatch)
-    };
+    let not_mine = [Refusal::UnknownSigner, Refusal::IdentityMismatch, Refusal::ClaimMismatch];
+    let beyond = || reasons.iter().position(|r| !not_mine.contains(&r.code));
     match unknown.or_else(beyond) {
         Some(at) => Err(Unsupported::Invalid(reasons.swap_remove(at))),
         None => Err(Unsupported::UnknownSigner(reasons)),
@@ -420,7 +414,21 @@ fn by_keys(
             refuse(Refusal::UnknownSigner, format!("not signed by a key of authority '{name}'"))
         });
     };
-    let times = log_of_key(signed, &first.key, authority, question)?;
+    let about = About {
+        key: &first.key,
+        certificate: None,
+        signature: signed.signature,
+        digest: &|hash| Some(signed.message.digest(hash)),
+    };
+    let proven = proof::of_key(signed.bundle, &about, question.now, authority, |ask| {
+        ask_sigstore(ask, signed, question)
+    });
+    let times = match proven {
+        Ok(proven) => proven.times,
+        // Without a trusted root, all that was asked is whether the entries belong to this signature.
+        Err(e) if authority.trust.is_none() => return Err(not_its_entry(e)),
+        Err(e) => return Err(e),
+    };
     let times = if times.is_empty() { vec![question.now] } else { times };
     if matching.iter().any(|key| times.iter().all(|time| key.trusted_at(*time))) {
         return Ok(authority.signer(first.key.id()));
@@ -439,99 +447,25 @@ fn signature_fits(key: &PublicKey, signed: &Signed<'_>) -> bool {
     key.fits(signed.message.prefix().as_bytes(), signed.message.payload(), signed.signature)
 }
 
-/// Checks the log entries beside a key's signature; the verified times of signing, where there are any.
-fn log_of_key(
-    signed: &Signed<'_>,
-    key: &PublicKey,
-    authority: &Authority,
-    question: Question<'_>,
-) -> Result<Vec<Timestamp>> {
-    let entries = signed.log_entries;
-    let beyond_sigstore = signed.bundle.is_some_and(|bundle| witness::is_ours(key, bundle));
-    let about = About {
-        key,
-        certificate: None,
-        signature: signed.signature,
-        digest: &|hash| Some(signed.message.digest(hash)),
-    };
-    let key = DerPublicKey::new(key.spki().to_vec());
-    match (&authority.trust, signed.bundle) {
-        (Some(_), None) => Err(refuse(
-            Refusal::LogEntryMissing,
-            format!("authority '{}' asks for a transparency log entry, and there is none", authority.name()),
-        )),
-        (Some(_), Some(_)) if entries == 0 => Err(refuse(
-            Refusal::LogEntryMissing,
-            format!("authority '{}' asks for a transparency log entry, and there is none", authority.name()),
-        )),
-        (Some(trust), Some(bundle)) => {
-            every_entry_proves(bundle)?;
-            if beyond_sigstore {
-                return witness::prove(trust, bundle, &about, question.now);
-            }
-            let result =
-                ask_sigstore(trust, bundle, signed, &PublicKeyVerificationPolicy::new(key), question)?;
-            if !result.tlog_verified() {
-                return Err(refuse(Refusal::LogEntryInvalid, "the log entry was not verified"));
-            }
-            Ok(result.verified_timestamps().to_vec())
-        }
-        (None, Some(bundle)) if entries > 0 && beyond_sigstore => {
-            witness::all_belong(bundle, &about)?;
-            Ok(Vec::new())
-        }
-        (None, Some(bundle)) if entries > 0 => {
-            // No trust is needed to see that an entry is somebody else's (CVE-2022-36056). Timestamps cannot
-            // be judged without trust, prove nothing then, and are left out.
-            let mut bundle = bundle.clone();
-            bundle.verification_material.timestamp_verification_data = Default::default();
-            let trust = Trust::nobody().map_err(|e| refuse(Refusal::LogEntryInvalid, e))?;
-            let policy = PublicKeyVerificationPolicy::new(key).skip_tlog_unsafe();
-            ask_sigstore(&trust, &bundle, signed, &policy, question).map_err(|e| {
-                refuse(
-                    Refusal::LogEntryMismatch,
-                    "the log entry does not belong to this payload, signature and key",
-                )
-                .because(vec![e])
-            })?;
-            Ok(Vec::new())
-        }
-        (None, _) => Ok(Vec::new()),
-    }
-}
-
-/// sigstore-verify takes an entry with neither proof nor promise for verified: there is nothing to verify.
-pub(crate) fn every_entry_proves(bundle: &Bundle) -> Result<()> {
-    let bare = |e: &sigstore_types::TransparencyLogEntry| {
-        e.inclusion_proof.is_none() && e.inclusion_promise.is_none()
-    };
-    if bundle.verification_material.tlog_entries.iter().any(bare) {
-        return Err(refuse(Refusal::LogEntryInvalid, "a log entry without inclusion proof or promise"));
-    }
-    Ok(())
+pub(crate) fn not_its_entry(cause: Explanation) -> Explanation {
+    let text = "the log entry does not belong to this payload, signature and key";
+    refuse(Refusal::LogEntryMismatch, text).because(vec![cause])
 }
 
 fn by_identity(
     signed: &Signed<'_>,
-    identity: &Identity,
+    rule: &IdentityRule,
     authority: &Authority,
     question: Question<'_>,
 ) -> Result<Signer> {
-    let name = authority.name();
     let (true, Some(bundle)) = (signed.has_certificate, signed.bundle) else {
         return Err(refuse(
             Refusal::UnknownSigner,
-            format!("signed with a key; authority '{name}' is a keyless identity"),
+            format!("signed with a key; authority '{}' is a keyless identity", authority.name()),
         ));
     };
-    let Some(trust) = &authority.trust else {
-        return Err(refuse(Refusal::CertificateInvalid, format!("authority '{name}' has no trusted root")));
-    };
-    every_entry_proves(bundle)?;
-    let policy = VerificationPolicy::new(identity.identity.clone(), identity.issuer.clone());
-    let result = ask_sigstore(trust, bundle, signed, &policy, question)?;
-    identity_proven(&result, identity, signed.log_entries)?;
-    Ok(authority.signer(identity.id()))
+    let (id, _) = proof::of_certificate(bundle, rule, authority, |ask| ask_sigstore(ask, signed, question))?;
+    Ok(authority.signer(id))
 }
 
 /// By somebody whom a private PKI certifies.
@@ -556,47 +490,20 @@ fn by_certificate(
     };
     let case = Case { chain: &signed.chain, about, bundle: signed.bundle, now: question.now };
     let proven = certified::judge(certified, authority, &case, &|trust, bundle, policy| {
-        ask_sigstore(trust, bundle, signed, policy, question)
+        let ask = Ask { verifier: trust.verifier(), bundle, policy, signed: None };
+        ask_sigstore(ask, signed, question)
     })?;
     Ok(authority.signer(proven.id))
 }
 
-/// Reads what was done, not only that nothing failed.
-pub(crate) fn identity_proven(
-    result: &VerificationResult,
-    identity: &Identity,
-    log_entries: usize,
-) -> Result<()> {
-    if log_entries == 0 || !result.tlog_verified() {
-        return Err(refuse(Refusal::LogEntryMissing, "no transparency log entry was verified"));
-    }
-    if result.verified_timestamps().is_empty() {
-        return Err(refuse(Refusal::TimestampMissing, "no trusted time of signing"));
-    }
-    if !(result.certificate_verified() && result.sct_verified() && result.identity_policy_checked()) {
-        return Err(refuse(
-            Refusal::CertificateInvalid,
-            "certificate, its log proof or its identity unchecked",
-        ));
-    }
-    let exact = result.identity().is_some_and(|i| i.as_str() == identity.identity)
-        && result.issuer() == Some(identity.issuer.as_str());
-    if !exact {
-        return Err(refuse(Refusal::IdentityMismatch, "the certificate names somebody else"));
-    }
-    Ok(())
-}
-
 /// Asks sigstore-verify, and sorts its errors.
-fn ask_sigstore(
-    trust: &Trust,
-    bundle: &Bundle,
-    signed: &Signed<'_>,
-    policy: &(impl sigstore_verify::Policy + ?Sized),
-    question: Question<'_>,
-) -> Result<VerificationResult> {
+fn ask_sigstore(ask: Ask<'_>, signed: &Signed<'_>, question: Question<'_>) -> Result<VerificationResult> {
+    let Ask { verifier, bundle, policy, .. } = ask;
+    if let Some(bytes) = ask.signed {
+        return verifier.verify(bytes, bundle, policy).map_err(|error| sorted(&error));
+    }
     let result = match signed.message {
-        Message::Bytes(bytes) => trust.verifier().verify(bytes, bundle, policy),
+        Message::Bytes(bytes) => verifier.verify(bytes, bundle, policy),
         // The statement is bound to one of our digests by ourselves (`statement_outcome`); what is asked here
         // is the rest. The library wants an artifact all the same: the first subject that it can compare.
         Message::Envelope { payload } => {
@@ -615,14 +522,14 @@ fn ask_sigstore(
             let odd = |e: String| refuse(Refusal::EvidenceMalformed, e);
             let bytes = hex::decode(hex).map_err(|e| odd(e.to_string()))?;
             let artifact = ArtifactDigest::new(algorithm, bytes).map_err(|e| odd(e.to_string()))?;
-            trust.verifier().verify(artifact, bundle, policy)
+            verifier.verify(artifact, bundle, policy)
         }
     };
-    result.map_err(|error| sorted(&error, signed.log_entries))
+    result.map_err(|error| sorted(&error))
 }
 
 /// A library's error as one of our refusals.
-pub(crate) fn sorted(error: &SigstoreError, log_entries: usize) -> Explanation {
+pub(crate) fn sorted(error: &SigstoreError) -> Explanation {
     let code = match &error {
         SigstoreError::IdentityMismatch { .. } | SigstoreError::IssuerMismatch { .. } => {
             Refusal::IdentityMismatch
@@ -632,7 +539,6 @@ pub(crate) fn sorted(error: &SigstoreError, log_entries: usize) -> Explanation {
         SigstoreError::Certificate(_) => Refusal::CertificateInvalid,
         SigstoreError::TransparencyLog(_) => Refusal::LogEntryInvalid,
         SigstoreError::Timestamp(_) => Refusal::TimestampMissing,
-        SigstoreError::Bundle(_) if log_entries == 0 => Refusal::LogEntryMissing,
         _ => Refusal::EvidenceMalformed,
     };
     let text: String = error.to_string().chars().take(400).collect();

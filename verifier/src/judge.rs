@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use seaworthy_oci::{
     Digest, Error as OciError, ErrorKind, Manifest, Pinned, Platform, RawManifest, Selector, Source,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) async fn judge(
@@ -476,7 +476,6 @@ impl Codes {
 struct Tally<'a> {
     good: Vec<&'a Piece>,
     signers: Vec<Signer>,
-    distinct: BTreeSet<String>,
     /// Whether anything of the right kind was there.
     candidates: usize,
     causes: Vec<Explanation>,
@@ -490,13 +489,7 @@ impl<'a> Tally<'a> {
         pieces: &'a [Piece],
         accepts: impl Fn(&Piece) -> bool,
     ) -> Self {
-        let mut tally = Self {
-            good: Vec::new(),
-            signers: Vec::new(),
-            distinct: BTreeSet::new(),
-            candidates: 0,
-            causes: Vec::new(),
-        };
+        let mut tally = Self { good: Vec::new(), signers: Vec::new(), candidates: 0, causes: Vec::new() };
         for piece in pieces {
             let right_kind = accepts(piece);
             match &piece.standing {
@@ -517,7 +510,6 @@ impl<'a> Tally<'a> {
                     }
                     tally.good.push(piece);
                     for signer in counted {
-                        tally.distinct.insert(signer.id.clone());
                         tally.signers.push(signer.clone());
                     }
                 }
@@ -548,7 +540,7 @@ impl<'a> Tally<'a> {
         codes: Codes,
         subject: &Subject,
     ) -> RequirementVerdict {
-        let (have, need) = (self.distinct.len(), wanted.threshold);
+        let (have, need) = (wanted.distinct(policy, &self.signers), wanted.threshold);
         let met = have >= need && have > 0;
         let names = wanted.names(policy);
         let on = match &subject.platform {

@@ -5,6 +5,7 @@
 //! promise only (a signed entry timestamp), which is what that form always had.
 
 use crate::pki::travelling;
+use crate::x509;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use seaworthy_oci::{Digest, strict};
@@ -100,9 +101,9 @@ impl Material {
         }
     }
 
-    /// Whether a log entry is there.
-    pub(crate) fn has_log_entry(&self) -> bool {
-        self.log_entry.is_some()
+    /// Whether anything is there that can be verified besides the signature.
+    pub(crate) fn has_proof(&self) -> bool {
+        self.certificate.is_some() || self.log_entry.is_some() || self.timestamp.is_some()
     }
 
     /// The v0.1 bundle of a signature over the bytes with SHA-256 `payload_sha256`.
@@ -123,8 +124,12 @@ impl Material {
 
     fn bundle(&self, content: &str, value: Value) -> Value {
         let mut material = match &self.certificate {
-            Some(der) => {
-                json!({ "x509CertificateChain": { "certificates": [{ "rawBytes": STANDARD.encode(der) }] } })
+            Some(leaf) => {
+                // cosign writes the root there too, and which roots count is not for the signer to say.
+                let root = |der: &&Vec<u8>| x509::parts(der).is_none_or(|p| p.issuer == p.subject);
+                let all = std::iter::once(leaf).chain(self.chain.iter().filter(|der| !root(der)));
+                let all: Vec<Value> = all.map(|der| json!({ "rawBytes": STANDARD.encode(der) })).collect();
+                json!({ "x509CertificateChain": { "certificates": all } })
             }
             None => json!({ "publicKey": { "hint": "" } }),
         };

@@ -24,15 +24,19 @@ mod authority;
 mod blob;
 mod certified;
 mod check;
+mod demand;
 mod error;
 pub mod evidence;
 mod files;
+mod identity;
 mod judge;
 mod key;
 mod legacy;
 pub mod limits;
 pub mod pki;
 pub mod policy;
+mod proof;
+mod regexp;
 pub mod sboms;
 #[cfg(feature = "admission")]
 pub mod serve;
@@ -43,12 +47,15 @@ mod verdict;
 mod walk;
 mod wire;
 mod witness;
+mod x509;
 
-pub use authority::{Authority, Identity, TrustedKey};
+pub use authority::{Authority, TrustedKey};
 pub use blob::{
     Artifact, BLOB_BUNDLE_BYTES, BLOB_VERDICT_VERSION, BlobError, BlobVerdict, HELD_BYTES, verify_blob,
 };
+pub use demand::{About, DemandError, Quorum};
 pub use error::Error;
+pub use identity::{Asked, Claim, Identity, IdentityError, IdentityRule};
 pub use key::{PUBLIC_KEY_BYTES, PublicKey};
 pub use policy::{ImageName, Mode, Policy, PolicyError, Problem, Requirement};
 pub use statement::PredicateType;

@@ -15,6 +15,10 @@ pub const SIMPLE_SIGNING_BYTES: u64 = 64 << 10;
 pub const STATEMENT_SUBJECTS: usize = 1_000;
 /// Transparency log entries in one bundle: one is usual, two logs are careful.
 pub const LOG_ENTRIES: usize = 8;
+/// Timestamps in one bundle: one is usual, two authorities are careful.
+pub const TIMESTAMPS: usize = 8;
+/// Certificates in one bundle: the signer's and those between it and the root.
+pub const CHAIN: usize = 8;
 /// Platforms of one index that are judged at once; the official images have about a dozen.
 pub const PLATFORMS: usize = 64;
 /// Explanations that one requirement lists; the rest are counted.

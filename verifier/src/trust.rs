@@ -1,14 +1,22 @@
 //! Trusted roots: whose certificates, logs and timestamps count.
 //!
 //! A root is read from a file that the administrator named, or is one of the three that come with the
-//! program; it is checked whole when it is loaded, and never fetched. A root that does not load is an error at start, not a signature that does not verify later.
+//! program; it is checked whole when it is loaded, and never fetched. A root that does not load is an error at
+//! start, not a signature that does not verify later.
+//!
+//! Logs and timestamp authorities are counted as distinct by address and key: entries of the root that share
+//! either are one, however often they stand there (a rotated key, the same log under two ids).
 
 use crate::trust_file::{TrustFile, media_type};
-use sigstore_trust_root::TrustedRoot;
+use crate::x509;
+use jiff::Timestamp;
+use sigstore_trust_root::{CertificateAuthority, TrustedRoot, TsaAuthority};
+use sigstore_types::{SignatureBytes, TimeRange, TimestampToken};
+use sigstore_verify::Verifier;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The largest trusted root that is read. The public one has 7 KB.
 pub const TRUSTED_ROOT_BYTES: u64 = 1 << 20;
@@ -16,9 +24,19 @@ pub const TRUSTED_ROOT_BYTES: u64 = 1 << 20;
 /// Trust material that was read and checked. Cheap to clone.
 #[derive(Clone)]
 pub struct Trust {
-    verifier: Arc<sigstore_verify::Verifier>,
-    root: Arc<TrustedRoot>,
-    label: Arc<str>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    label: String,
+    root: TrustedRoot,
+    verifier: Verifier,
+    /// For each distinct log, the entries of the root that are it.
+    logs: Vec<Vec<usize>>,
+    /// The same root with one distinct log each; made when somebody counts.
+    by_log: OnceLock<Vec<Verifier>>,
+    /// For each distinct timestamp authority, the entries of the root that are it.
+    timestampers: Vec<Vec<usize>>,
 }
 
 impl Trust {
@@ -60,6 +78,15 @@ impl Trust {
         }
     }
 
+    /// What somebody named: one of the roots that come with the program by its name, else a file; `base` is the
+    /// directory that paths are relative to. A file of such a name is written `./github`.
+    ///
+    /// # Errors
+    /// As [`Trust::load`].
+    pub fn named(name: &str, base: &Path) -> Result<Self, String> {
+        Self::embedded(name).unwrap_or_else(|| Self::load(&base.join(name)))
+    }
+
     /// Takes the text of a `trusted_root.json`; `label` names it in messages.
     ///
     /// # Errors
@@ -67,19 +94,36 @@ impl Trust {
     pub fn from_json(text: &str, label: &str) -> Result<Self, String> {
         seaworthy_oci::strict::check(text.as_bytes()).map_err(|e| format!("trusted root {label}: {e}"))?;
         let made = catch_unwind(AssertUnwindSafe(|| {
-            let root = TrustedRoot::from_json(text).map_err(|e| e.to_string())?;
-            let verifier = sigstore_verify::Verifier::new(&root).map_err(|e| e.to_string())?;
-            Ok::<_, String>((verifier, root))
+            let mut root = TrustedRoot::from_json(text).map_err(|e| e.to_string())?;
+            root.certificate_authorities.retain_mut(|authority| match own_time(authority) {
+                Some(window) => {
+                    authority.valid_for = Some(window);
+                    true
+                }
+                None => false,
+            });
+            let verifier = Verifier::new(&root).map_err(|e| e.to_string())?;
+            Ok::<_, String>((root, verifier))
         }));
-        let (verifier, root) = made
+        let (root, verifier) = made
             .unwrap_or_else(|_| Err("its parser panicked".into()))
             .map_err(|e| format!("trusted root {label}: {e}"))?;
-        Ok(Self { verifier: Arc::new(verifier), root: Arc::new(root), label: label.into() })
+        let logs = distinct(&root.tlogs, |log| {
+            vec![address(&log.base_url), log.public_key.raw_bytes.as_bytes().to_vec()]
+        });
+        let timestampers = distinct(&root.timestamp_authorities, |tsa| {
+            let certificates = tsa.cert_chain.certificates.iter().map(|c| c.raw_bytes.as_bytes().to_vec());
+            certificates.chain([address(tsa.uri.as_deref().unwrap_or_default())]).collect()
+        });
+        let inner =
+            Inner { label: label.to_owned(), root, verifier, logs, by_log: OnceLock::new(), timestampers };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// A root that is part of this program: `public-good` (the public Sigstore), `staging` (its test instance) or `github` (GitHub's own attestations), as the sigstore-trust-root crate
-    /// ships them, taken there from each root's TUF repository. `None` for any other name. It is as old as the
-    /// release: certificates and logs that came later are unknown to it.
+    /// A root that is part of this program: `public-good` (the public Sigstore), `staging` (its test instance)
+    /// or `github` (GitHub's own attestations), as the sigstore-trust-root crate ships them, taken there from
+    /// each root's TUF repository. `None` for any other name. It is as old as the release: certificates and logs
+    /// that came later are unknown to it.
     pub fn embedded(name: &str) -> Option<Result<Self, String>> {
         let json = match name {
             "public-good" => sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT,
@@ -108,6 +152,21 @@ impl Trust {
         }
     }
 
+    /// How many distinct transparency logs it has.
+    pub fn logs(&self) -> usize {
+        self.inner.logs.len()
+    }
+
+    /// How many distinct timestamp authorities it has.
+    pub fn timestamp_authorities(&self) -> usize {
+        self.inner.timestampers.len()
+    }
+
+    /// Whether certificates can prove that they were logged when they were issued (RFC 6962).
+    pub(crate) fn has_certificate_logs(&self) -> bool {
+        !self.inner.root.ctlogs.is_empty()
+    }
+
     /// The root that trusts nobody. It serves to check that a log entry belongs to its envelope, which needs
     /// no trust.
     pub(crate) fn nobody() -> Result<Self, String> {
@@ -118,16 +177,114 @@ impl Trust {
     }
 
     pub(crate) fn root(&self) -> &TrustedRoot {
-        &self.root
+        &self.inner.root
     }
 
-    pub(crate) fn verifier(&self) -> &sigstore_verify::Verifier {
-        &self.verifier
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.inner.verifier
     }
+
+    /// One verifier for each distinct log, which knows that one alone.
+    ///
+    /// What an entry says about the log that it is from is not signed in all of its forms, so the log is found
+    /// by whose key proves the entry.
+    pub(crate) fn by_log(&self) -> &[Verifier] {
+        self.inner.by_log.get_or_init(|| {
+            let only = |which: &Vec<usize>| {
+                let mut root = self.inner.root.clone();
+                let mut at = 0..;
+                root.tlogs.retain(|_| at.next().is_some_and(|at| which.contains(&at)));
+                Verifier::new(&root).ok()
+            };
+            self.inner.logs.iter().filter_map(only).collect()
+        })
+    }
+
+    /// How many distinct timestamp authorities are behind `tokens` over `signature`, each in its time.
+    pub(crate) fn count_timestamp_authorities(
+        &self,
+        tokens: &[&TimestampToken],
+        signature: &SignatureBytes,
+    ) -> usize {
+        let signed_by = |authority: &TsaAuthority| {
+            tokens.iter().any(|token| {
+                sigstore_verify::tsa::verify_timestamp_for_authority(token, signature, authority).is_ok()
+            })
+        };
+        let group_signed = |which: &&Vec<usize>| {
+            let mut root = self.inner.root.clone();
+            let mut at = 0..;
+            root.timestamp_authorities.retain(|_| at.next().is_some_and(|at| which.contains(&at)));
+            root.tsa_authorities().iter().any(signed_by)
+        };
+        self.inner.timestampers.iter().filter(group_signed).count()
+    }
+}
+
+/// When certificates by `authority` can be good: while the root says so, and while every certificate of its chain
+/// is valid. sigstore-verify takes each of them for an anchor, and of an anchor nobody asks how old it is. `None` where
+/// there is no such time; a chain that is empty or cannot be read is left to the library, which refuses it.
+fn own_time(authority: &CertificateAuthority) -> Option<TimeRange> {
+    let stated = authority.valid_for;
+    let mut start = stated.map_or(Timestamp::MIN, |range| range.start);
+    let mut end = stated.and_then(|range| range.end).unwrap_or(Timestamp::MAX);
+    // A window that is backwards in the file is an error there, and not an authority without effect.
+    if end < start {
+        return stated;
+    }
+    for certificate in &authority.cert_chain.certificates {
+        if let Some(parts) = x509::parts(certificate.raw_bytes.as_bytes()) {
+            start = start.max(parts.not_before);
+            end = end.min(parts.not_after);
+        }
+    }
+    (start <= end).then(|| TimeRange::new(start, Some(end)))
+}
+
+/// An address without what does not make it another one; empty ones are nobody's.
+fn address(url: &str) -> Vec<u8> {
+    let url = url.trim().trim_end_matches('/').to_ascii_lowercase();
+    url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).as_bytes().to_vec()
+}
+
+/// Groups the positions of `items` that share a mark, directly or through others.
+fn distinct<T>(items: &[T], marks: impl Fn(&T) -> Vec<Vec<u8>>) -> Vec<Vec<usize>> {
+    let mut groups: Vec<(Vec<Vec<u8>>, Vec<usize>)> = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let mut marks: Vec<Vec<u8>> = marks(item).into_iter().filter(|m| !m.is_empty()).collect();
+        let mut members = vec![at];
+        groups.retain_mut(|(theirs, entries)| {
+            let same = theirs.iter().any(|mark| marks.contains(mark));
+            if same {
+                marks.append(theirs);
+                members.append(entries);
+            }
+            !same
+        });
+        groups.push((marks, members));
+    }
+    groups.into_iter().map(|(_, members)| members).collect()
 }
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trust").field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("Trust").field("label", &self.inner.label).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shares_a_mark_is_one() {
+        let items: [&[&str]; 5] = [&["a", "1"], &["b", "2"], &["c", "1"], &["", "3"], &["c", "2"]];
+        let marks = |item: &&[&str]| item.iter().map(|m| m.as_bytes().to_vec()).collect::<Vec<_>>();
+        // The last one joins what were two.
+        let mut groups = distinct(&items, marks);
+        groups.iter_mut().for_each(|g| g.sort_unstable());
+        groups.sort();
+        assert_eq!(groups, [vec![0, 1, 2, 4], vec![3]]);
+        assert_eq!(address("HTTPS://Log.example/"), address("http://log.example"));
     }
 }

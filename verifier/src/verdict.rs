@@ -98,7 +98,8 @@ refusals! {
     OtherKind = "other-kind",
     /// A log entry in the evidence belongs to another payload, signature or key.
     LogEntryMismatch = "log-entry-mismatch",
-    /// The authority asks for a transparency log entry, and there is none.
+    /// The authority asks for a transparency log entry, and there is none, or fewer distinct logs hold it than
+    /// are asked for.
     LogEntryMissing = "log-entry-missing",
     /// A transparency log entry does not verify against the trusted root.
     LogEntryInvalid = "log-entry-invalid",
@@ -111,7 +112,10 @@ refusals! {
     RevocationUnknown = "revocation-unknown",
     /// The certificate is good, and names another identity or issuer.
     IdentityMismatch = "identity-mismatch",
-    /// No trusted time of signing: neither log nor timestamp authority vouches for one.
+    /// The certificate is good, and says something else about the CI run than the authority asks for, or nothing.
+    ClaimMismatch = "claim-mismatch",
+    /// No trusted time of signing: neither log nor timestamp authority vouches for one, or fewer distinct
+    /// authorities than are asked for.
     TimestampMissing = "timestamp-missing",
     /// Signed outside the time for which the policy trusts the key.
     KeyOutsideValidity = "key-outside-validity",

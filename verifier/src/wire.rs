@@ -33,13 +33,21 @@ pub(crate) struct MaterialWire<'a> {
     pub(crate) certificate: Option<CertificateWire>,
     pub(crate) x509_certificate_chain: Option<ChainWire>,
     pub(crate) tlog_entries: Option<Vec<IgnoredAny>>,
+    pub(crate) timestamp_verification_data: Option<TimestampsWire>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TimestampsWire {
+    pub(crate) rfc3161_timestamps: Option<Vec<IgnoredAny>>,
 }
 
 impl MaterialWire<'_> {
     /// The signing certificate in DER, or `None` where a bare key signed.
     ///
     /// # Errors
-    /// In words, where it is not exactly one of the three forms, or too many log entries came along.
+    /// In words, where it is not exactly one of the three forms, or too many log entries, timestamps or
+    /// certificates came along.
     pub(crate) fn certificate(&self) -> Result<Option<Vec<u8>>, String> {
         if self.log_entries() > limits::LOG_ENTRIES {
             return Err(format!(
@@ -48,9 +56,23 @@ impl MaterialWire<'_> {
                 limits::LOG_ENTRIES
             ));
         }
+        if self.timestamps() > limits::TIMESTAMPS {
+            return Err(format!(
+                "{} timestamps, more than the limit TIMESTAMPS = {}",
+                self.timestamps(),
+                limits::TIMESTAMPS
+            ));
+        }
         let certificate = match (&self.public_key, &self.certificate, &self.x509_certificate_chain) {
             (Some(_), None, None) => return Ok(None),
             (None, Some(certificate), None) => certificate,
+            (None, None, Some(chain)) if chain.certificates.len() > limits::CHAIN => {
+                return Err(format!(
+                    "{} certificates, more than the limit CHAIN = {}",
+                    chain.certificates.len(),
+                    limits::CHAIN
+                ));
+            }
             (None, None, Some(chain)) => {
                 chain.certificates.first().ok_or_else(|| "its certificate chain is empty".to_owned())?
             }
@@ -79,6 +101,12 @@ impl MaterialWire<'_> {
     /// How many log entries came along.
     pub(crate) fn log_entries(&self) -> usize {
         self.tlog_entries.as_ref().map_or(0, Vec::len)
+    }
+
+    /// How many timestamps came along.
+    pub(crate) fn timestamps(&self) -> usize {
+        let data = self.timestamp_verification_data.as_ref();
+        data.and_then(|data| data.rfc3161_timestamps.as_ref()).map_or(0, Vec::len)
     }
 }
 

@@ -8,11 +8,10 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::journal::{Journal, Kept};
 use crate::keys;
 use crate::printer::{BAD, BOLD, DIM, GOOD, Printer, paint, plain};
+use crate::who;
 use seaworthy_oci::{Digest, OpenOptions};
 use seaworthy_sign::{Algorithm, Blob, Formats, Predicate, PredicateType, blob};
-use seaworthy_verifier::{
-    Artifact, Authority, BlobError, BlobVerdict, Decision, Identity, PublicKey, Trust, verify_blob,
-};
+use seaworthy_verifier::{Artifact, BlobError, BlobVerdict, Decision, PublicKey, verify_blob};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -280,55 +279,19 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The root that `--trusted-root` names: a file, or one that comes with the program.
-pub(crate) fn trusted_root(named: &Path) -> Outcome<Trust> {
-    let found = match named.to_str().and_then(Trust::embedded) {
-        Some(embedded) => embedded,
-        None => Trust::load(named),
-    };
-    found.map_err(|why| Failure::new(Exit::Local, why).hint("a file, or one of public-good, staging, github"))
-}
-
 pub(crate) async fn verify(args: &VerifyBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let trust = args.trusted_root.as_deref().map(trusted_root).transpose()?;
-    let certified =
-        args.cas.certified(args.certificate_identity.as_deref(), args.certificate_oidc_issuer.as_deref())?;
-    let authority = match (&args.key, &args.certificate_identity, &args.certificate_oidc_issuer) {
-        (key, ..) if certified.is_some() => {
-            if key.is_some() {
-                return Err(Failure::usage("a key and --ca-roots cannot both be asked for"));
-            }
-            match certified {
-                Some(certified) => Authority::certified("certificate", certified, trust),
-                None => return Err(no_issuer()),
-            }
-        }
-        (None, Some(_), None) => return Err(no_issuer()),
-        (Some(key), None, None) => {
-            let mut authority = keys::authority("key", key, options).await?;
-            if let Some(trust) = trust {
-                authority = authority.logged(trust);
-            }
-            authority
-        }
-        (None, Some(identity), Some(issuer)) => {
-            let trust = match trust {
-                Some(trust) => trust,
-                None => Trust::public_good().map_err(|why| Failure::new(Exit::Local, why))?,
-            };
-            let identity = Identity { issuer: issuer.clone(), identity: identity.clone() };
-            Authority::keyless("identity", identity, trust)
-        }
-        _ => {
-            return Err(Failure::usage("nobody is trusted: there is nothing to verify against").hint(
-                "give --key FILE, or --certificate-identity with --certificate-oidc-issuer or --ca-roots",
-            ));
-        }
+    let authorities =
+        who::authorities(args.key.as_slice(), &args.certificate, &args.cas, &args.proofs, None, options)
+            .await?;
+    let [authority] = authorities.as_slice() else {
+        return Err(Failure::usage("nobody is trusted: there is nothing to verify against").hint(
+            "give --key FILE, or --certificate-identity with --certificate-oidc-issuer or --ca-roots",
+        ));
     };
     let bundle = context::read_input(&args.bundle, "bundle")?;
     let artifact = artifact(&args.artifact)?;
     let verdict =
-        verify_blob(&bundle, &artifact, &authority, context::now()).map_err(|error| match error {
+        verify_blob(&bundle, &artifact, authority, context::now()).map_err(|error| match error {
             BlobError::BytesNeeded(_) => Failure::usage(error).hint("give the file instead of its digest"),
             BlobError::File(_) => Failure::local(error),
             BlobError::Undecided(ref why) => {
@@ -344,12 +307,6 @@ pub(crate) async fn verify(args: &VerifyBlob, options: &OpenOptions, printer: &P
         Decision::Allow => Exit::Yes,
         Decision::Deny => Exit::No,
     })
-}
-
-/// An identity needs somebody whose word it is.
-pub(crate) fn no_issuer() -> Failure {
-    Failure::usage("--certificate-identity alone does not say by whose word")
-        .hint("give --certificate-oidc-issuer, or --ca-roots or --certificate-chain for a private PKI")
 }
 
 /// A file of that name before a digest: what is on the disk is what somebody sees there.

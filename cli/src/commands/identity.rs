@@ -62,7 +62,7 @@ fn services(args: &Keyless) -> Outcome<(Services, Option<Trust>)> {
             "services are named twice: give --signing-config, or --trust-config, or their URLs",
         ));
     }
-    let mut trust = args.trusted_root.as_deref().map(super::blob::trusted_root).transpose()?;
+    let mut trust = args.trusted_root.as_deref().map(crate::who::trusted_root).transpose()?;
     let now = context::now();
     let services = if let Some(path) = &args.signing_config {
         match path.to_str().and_then(|name| Some((name, Trust::embedded_signing_config(name)?))) {

@@ -4,16 +4,15 @@ use super::verdict::{self, Detail};
 use crate::args::Verify;
 use crate::context::{self, Opened};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::keys;
 use crate::printer::Printer;
+use crate::who;
 use async_trait::async_trait;
 use seaworthy_oci::manifest::media_type;
 use seaworthy_oci::{
     BlobReader, Descriptor, Digest, Location, OpenOptions, RawManifest, Referrers, Selector, Source,
 };
 use seaworthy_verifier::{
-    Authority, Context, Identity, ImageName, Platforms, Policy, PredicateType, Requirement, Trust, Verdict,
-    Verifier,
+    Context, ImageName, Platforms, Policy, PredicateType, Requirement, Verdict, Verifier,
 };
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -63,40 +62,21 @@ async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> 
             return Err(Failure::usage("roots and revocation lists have no effect beside --policy")
                 .hint("name them in the policy: certificateAuthorities"));
         }
-        if args.trusted_root.is_some() {
-            return Err(Failure::usage("--trusted-root has no effect beside --policy")
-                .hint("name the trusted root in the policy: keyless.trustedRoot"));
+        if args.proofs.any() {
+            return Err(Failure::usage(
+                "--trusted-root, --transparency and --timestamp have no effect beside --policy",
+            )
+            .hint("say it in the policy: trustedRoot, transparency, timestamp"));
         }
         return super::policy::load(&args.policy);
     }
-    let mut authorities = keys::authorities(&args.key, options).await?;
     // As a trusted root, a trust file speaks for certificates; without any asked for, its keys do.
-    let root = args.trusted_root.as_ref();
-    let certified =
-        args.cas.certified(args.certificate_identity.as_deref(), args.certificate_oidc_issuer.as_deref())?;
-    if let Some(certified) = certified {
-        let trust =
-            root.or(args.trust.as_ref()).map(PathBuf::as_path).map(super::blob::trusted_root).transpose()?;
-        authorities.push(Authority::certified("certificate", certified, trust));
-    } else {
-        match (&args.certificate_identity, &args.certificate_oidc_issuer, root) {
-            (Some(identity), Some(issuer), root) => {
-                let trust = match root.or(args.trust.as_ref()) {
-                    Some(root) => super::blob::trusted_root(root)?,
-                    None => Trust::public_good().map_err(|why| Failure::new(Exit::Local, why))?,
-                };
-                let identity = Identity { issuer: issuer.clone(), identity: identity.clone() };
-                authorities.push(Authority::keyless("identity", identity, trust));
-            }
-            (None, _, Some(_)) => {
-                return Err(Failure::usage("--trusted-root has no effect without --certificate-identity"));
-            }
-            (Some(_), None, _) => return Err(super::blob::no_issuer()),
-            (None, _, None) => {
-                if let Some(path) = &args.trust {
-                    authorities.extend(super::trust::authorities(path, &args.keyring)?);
-                }
-            }
+    let root = args.trust.as_deref();
+    let mut authorities =
+        who::authorities(&args.key, &args.certificate, &args.cas, &args.proofs, root, options).await?;
+    if let (true, Some(path)) = (authorities.is_empty(), root) {
+        for authority in super::trust::authorities(path, &args.keyring)? {
+            authorities.push(args.proofs.demand(authority)?);
         }
     }
     if authorities.is_empty() {

@@ -139,3 +139,62 @@ fn the_embedded_root_serves_images_too() {
     );
     ran.expect(1).says("signature-missing");
 }
+
+/// The suite means "no log is wanted" where it verifies with a key by a root without logs. We say it, and guess nothing:
+/// a root that lost its logs must not make the program lenient.
+#[test]
+fn the_wrapper_and_roots_without_logs() {
+    let mut world = World::new();
+    world.env("SEAWORTHY_PASSWORD", "");
+    let wrapper = root().join("tests/conformance/seaworthy-conformance");
+    std::fs::write(world.path("file"), "ahoy\n").unwrap();
+    let empty = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
+    std::fs::write(world.path("empty.json"), empty).unwrap();
+    world.run("keygen --output-key-prefix k").expect(0);
+    world.run("sign-blob --key k.key --bundle k.json file").expect(0);
+    let wrapped = |words: &str| world.shell(&format!("'{}' verify-bundle {words}", wrapper.display()));
+    wrapped("--bundle k.json --key k.pub --trusted-root empty.json file").expect(0);
+    wrapped("--bundle k.json --key k.pub file").expect(1);
+    wrapped("--bundle k.json --key testdata/keys/other.pub --trusted-root empty.json file").expect(1);
+    wrapped("--bundle k.json --key k.pub --certificate-identity a --certificate-oidc-issuer b file")
+        .expect(2);
+    wrapped("--bundle k.json --certificate-identity a@b.example --certificate-oidc-issuer https://i file")
+        .expect(1);
+    // Our own words for it.
+    let verify = "verify-blob --bundle k.json --key k.pub";
+    world.run(&format!("{verify} --trusted-root empty.json file")).expect(2).says("nobody could meet it");
+    world.run(&format!("{verify} --transparency none file")).expect(0);
+    world.run(&format!("{verify} --transparency required file")).expect(2).says("without a trusted root");
+    world
+        .run(&format!("{verify} --trusted-root public-good --transparency none file"))
+        .expect(2)
+        .says("no effect");
+    let stamped = format!("{verify} --trusted-root public-good --transparency none --timestamp required");
+    world.run(&format!("{stamped} file")).expect(1).says("timestamp-missing");
+    world.run(&format!("{verify} --transparency 3-of-2 file")).expect(2).says("3 of 2 can never be met");
+}
+
+/// What is wrong with who is asked for is said before anything is read, for files and for images.
+#[test]
+fn identities_that_are_nobody_or_anybody() {
+    let world = World::new();
+    for command in ["verify-blob --bundle nowhere file", "verify oci:nowhere"] {
+        let ask = |words: &str| world.run(&format!("{command} {words}")).expect(2);
+        let issuer = "--certificate-oidc-issuer https://i.example";
+        ask(&format!("{issuer} --certificate-identity-regexp .*")).says("leaves open whose identity");
+        ask(&format!("{issuer} --certificate-identity-regexp your.name@gmail.*")).says("leaves open");
+        ask(&format!("{issuer} --certificate-identity-regexp https://a.example/("))
+            .says("not a regular expression");
+        ask(&format!("{issuer} --certificate-identity a*b")).says("can never match");
+        ask("--certificate-identity a@b.example").says("by whose word");
+        ask(issuer).says("whose certificate");
+        ask("--certificate-github-workflow-ref refs/heads/main").says("whose certificate");
+        ask(&format!("{issuer} --certificate-identity a --certificate-identity-regexp b"))
+            .says("cannot be used with");
+        ask(&format!("{issuer} --certificate-identity a --key k.pub")).says("cannot be used with");
+        let none = "--certificate-identity a@b.example --transparency none --timestamp none";
+        ask(&format!("{issuer} {none}")).says("nothing would prove when");
+    }
+    let policy = "verify --policy testdata/policies/demo.yaml oci:testdata/images/harbor";
+    world.run(&format!("{policy} --transparency none")).expect(2).says("no effect beside --policy");
+}

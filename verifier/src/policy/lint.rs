@@ -7,16 +7,14 @@
 mod certified;
 mod keyring;
 
-use super::model::{At, AuthorityDoc, ImagePolicy, KeyDoc, PackageDoc, SbomDoc, SignatureDoc};
+use super::model::{At, ImagePolicy, PackageDoc, SbomDoc, SignatureDoc};
 use super::pattern::Pattern;
 use super::{
     AttestationRule, LicenseDenial, MinimumElements, PackageDenial, Policy, Problem, SbomRule, Signers,
     Wanted,
 };
-use crate::authority::{Authority, Identity, TrustedKey, Who};
-use crate::key::{PUBLIC_KEY_BYTES, PublicKey};
+use crate::authority::Authority;
 use crate::statement::PredicateType;
-use crate::trust::Trust;
 use jiff::{SignedDuration, Timestamp};
 use seaworthy_sbom::inventory::Ecosystem;
 use seaworthy_sbom::{license, purl::Purl, version::Range};
@@ -28,13 +26,13 @@ const API_VERSION: &str = "seaworthy.dev/v1alpha1";
 /// What `kind` must say.
 const KIND: &str = "ImagePolicy";
 
-struct Lint<'a> {
-    problems: Vec<Problem>,
-    base: &'a Path,
-    now: Timestamp,
-    authorities: Vec<Authority>,
+pub(super) struct Lint<'a> {
+    pub(super) problems: Vec<Problem>,
+    pub(super) base: &'a Path,
+    pub(super) now: Timestamp,
+    pub(super) authorities: Vec<Authority>,
     /// Index and whether any rule names it.
-    names: BTreeMap<String, (usize, bool)>,
+    pub(super) names: BTreeMap<String, (usize, bool)>,
     /// A rule names nobody or somebody unknown: then it is not clear who is named by no rule.
     unclear: bool,
 }
@@ -59,7 +57,7 @@ pub(super) fn policy(document: &ImagePolicy, base: &Path, now: Timestamp) -> Res
 }
 
 impl Lint<'_> {
-    fn say<T>(&mut self, at: &At<T>, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn say<T>(&mut self, at: &At<T>, message: impl Into<String>, hint: impl Into<String>) {
         self.problems.push(Problem {
             line: Some(at.line()),
             column: Some(at.column()),
@@ -203,186 +201,6 @@ impl Lint<'_> {
         patterns
     }
 
-    fn authority(&mut self, at: &At<AuthorityDoc>) {
-        let doc = at.get();
-        let name = doc.name.get();
-        if name.trim().is_empty() || name.chars().any(char::is_control) {
-            self.say(&doc.name, "an authority needs a name", "write a word that says who it is");
-        }
-        let keys = match (&doc.keys, &doc.keyring) {
-            (Some(list), None) => Some(self.keys(list)),
-            (None, Some(keyring)) => Some(self.keyring(keyring)),
-            (Some(_), Some(keyring)) => {
-                self.say(
-                    keyring,
-                    "an authority is keys or a keyring, not both",
-                    "make two authorities of it",
-                );
-                Some(Vec::new())
-            }
-            (None, None) => None,
-        };
-        let made = match (keys, &doc.keyless, &doc.certificate_authorities) {
-            (None, None, Some(certified)) => {
-                if let Some(log) = &doc.transparency_log {
-                    self.say(
-                        log,
-                        "transparencyLog has no effect beside certificateAuthorities",
-                        "name the root there: certificateAuthorities.trustedRoot",
-                    );
-                }
-                self.certified(name, certified)
-            }
-            (Some(keys), None, None) => {
-                let trust = doc.transparency_log.as_ref().map(|log| self.trust(&log.get().trusted_root));
-                match trust {
-                    Some(None) => None,
-                    trust => {
-                        Some(Authority { name: name.clone(), who: Who::Keys(keys), trust: trust.flatten() })
-                    }
-                }
-            }
-            (None, Some(keyless), None) => {
-                if let Some(log) = &doc.transparency_log {
-                    self.say(
-                        log,
-                        "transparencyLog has no effect beside keyless, which always asks for a log",
-                        "leave it out",
-                    );
-                }
-                let keyless = keyless.get();
-                for (what, text) in [("issuer", &keyless.issuer), ("identity", &keyless.identity)] {
-                    let odd = |c: char| c.is_control() || c.is_whitespace();
-                    if text.get().is_empty() || text.get().chars().any(odd) {
-                        self.say(text, format!("the {what} is empty or has white space"), "write it exactly");
-                    } else if text.get().contains('*') {
-                        self.say(
-                            text,
-                            format!("the {what} is compared exactly; a * in it can never match"),
-                            "write the whole name",
-                        );
-                    }
-                }
-                let identity = Identity {
-                    issuer: keyless.issuer.get().clone(),
-                    identity: keyless.identity.get().clone(),
-                };
-                self.trust(&keyless.trusted_root).map(|trust| Authority {
-                    name: name.clone(),
-                    who: Who::Keyless(identity),
-                    trust: Some(trust),
-                })
-            }
-            (None, None, None) => {
-                self.say(
-                    at,
-                    "an authority without keys, keyring, keyless and certificateAuthorities is nobody",
-                    "add one of the four",
-                );
-                None
-            }
-            _ => {
-                self.say(
-                    at,
-                    "an authority is one of keys, keyring, keyless and certificateAuthorities",
-                    "make several authorities of it",
-                );
-                None
-            }
-        };
-        // A name that did not become an authority is still known, so that its rules are not reported too.
-        let made = made.unwrap_or_else(|| Authority::keys(name.clone(), Vec::new(), None));
-        if self.names.insert(name.clone(), (self.authorities.len(), false)).is_some() {
-            self.say(
-                &doc.name,
-                format!("two authorities have the name '{}'", name.escape_debug()),
-                "give each its own name",
-            );
-        }
-        self.authorities.push(made);
-    }
-
-    fn trust(&mut self, path: &At<String>) -> Option<Trust> {
-        match Trust::load(&self.base.join(path.get())) {
-            Ok(trust) => Some(trust),
-            Err(why) => {
-                self.say(
-                    path,
-                    why,
-                    "give the path of a sigstore trusted_root.json or a trust file, relative to the policy file",
-                );
-                None
-            }
-        }
-    }
-
-    fn keys(&mut self, list: &At<Vec<At<KeyDoc>>>) -> Vec<TrustedKey> {
-        if list.get().is_empty() {
-            self.say(list, "an empty list of keys is nobody", "add a key");
-        }
-        let mut keys: Vec<TrustedKey> = Vec::new();
-        for at in list.get() {
-            let doc = at.get();
-            let pem = match (&doc.path, &doc.data) {
-                (Some(path), None) => crate::files::read_text(&self.base.join(path.get()), PUBLIC_KEY_BYTES)
-                    .map_err(|why| (path, why))
-                    .map(|pem| (path, pem)),
-                (None, Some(data)) => Ok((data, data.get().clone())),
-                _ => {
-                    self.say(at, "a key has either a path or data", "give one of the two");
-                    continue;
-                }
-            };
-            let key = match pem {
-                Ok((at, pem)) => PublicKey::from_pem(&pem).map_err(|why| (at, why)),
-                Err(error) => Err(error),
-            };
-            let not_before = self.time(doc.not_before.as_ref());
-            let not_after = self.time(doc.not_after.as_ref());
-            if let (Some(start), Some(end), Some(place)) = (not_before, not_after, &doc.not_after)
-                && end < start
-            {
-                self.say(place, "notAfter lies before notBefore: the key is never trusted", "swap them");
-            } else if let (Some(end), Some(place)) = (not_after, &doc.not_after)
-                && end < self.now
-            {
-                // What a key signed in its time could only be accepted with a trusted time of signing, which
-                // key signatures without a log do not have.
-                self.say(
-                    place,
-                    format!("notAfter {end} is past: the key is trusted for nothing that is judged now"),
-                    "leave the key out, or move notAfter",
-                );
-            }
-            match key {
-                Ok(key) if keys.iter().any(|k| k.key == key) => self.say(
-                    at,
-                    format!("{} stands there twice", key.id()),
-                    "leave one of them out; thresholds count distinct keys",
-                ),
-                Ok(key) => keys.push(TrustedKey { key, not_before, not_after }),
-                Err((place, why)) => self.say(
-                    place,
-                    format!("not a usable public key: {why}"),
-                    "give a PEM file with a P-256 or Ed25519 public key",
-                ),
-            }
-        }
-        keys
-    }
-
-    fn time(&mut self, at: Option<&At<String>>) -> Option<Timestamp> {
-        let at = at?;
-        match at.get().parse() {
-            Ok(time) => Some(time),
-            Err(_) => {
-                let text = at.get().escape_debug().to_string();
-                self.say(at, format!("'{text}' is no RFC 3339 time"), "write it as 2026-01-31T00:00:00Z");
-                None
-            }
-        }
-    }
-
     fn signers<T>(
         &mut self,
         rule: &At<T>,
@@ -425,24 +243,18 @@ impl Lint<'_> {
             }
         }
         self.unclear |= by.is_none_or(|list| signers.by.len() != list.get().len());
-        let distinct: BTreeSet<String> = signers
-            .by
-            .iter()
-            .filter_map(|at| self.authorities.get(*at))
-            .flat_map(Authority::signer_ids)
-            .collect();
+        let named = || signers.by.iter().filter_map(|at| self.authorities.get(*at));
+        let exact: BTreeSet<String> = named().flat_map(Authority::signer_ids).collect();
+        let most = exact.len() + named().filter(|authority| authority.is_open()).count();
         if let Some(threshold) = threshold {
             let wanted = *threshold.get() as usize;
             if wanted == 0 {
                 self.say(threshold, "a threshold of 0 requires nothing", "write 1 or more");
-            } else if wanted > distinct.len() && !distinct.is_empty() {
+            } else if wanted > most && most > 0 {
                 self.say(
                     threshold,
-                    format!(
-                        "a threshold of {wanted} can never be met by {} distinct signers",
-                        distinct.len()
-                    ),
-                    "name more authorities or keys, or lower it",
+                    format!("a threshold of {wanted} can never be met by {most} distinct signers"),
+                    "name more authorities or keys, or lower it; a pattern stands for one signer",
                 );
             }
             signers.threshold = wanted.max(1);

@@ -4,6 +4,7 @@
 //! several policies that match an image, each must be met: the strictest applies. What no policy speaks
 //! about is denied.
 
+mod authorities;
 mod lint;
 mod model;
 mod pattern;
@@ -171,12 +172,60 @@ impl Signers {
         signers.iter().filter(named).collect()
     }
 
+    /// How many distinct signers `signers` are: each id once, and each authority whose pattern leaves open who
+    /// signs once, for an id that nobody else counts for.
+    pub(crate) fn distinct(&self, policy: &Policy, signers: &[Signer]) -> usize {
+        let named = || self.by.iter().filter_map(|at| policy.authorities.get(*at));
+        let ids_of = |open: bool, name: Option<&str>| -> BTreeSet<&str> {
+            let of = |s: &&Signer| {
+                named().any(|a| {
+                    a.name == s.authority && a.is_open() == open && name.is_none_or(|name| a.name == name)
+                })
+            };
+            signers.iter().filter(of).map(|s| s.id.as_str()).collect()
+        };
+        let exact = ids_of(false, None);
+        let open: Vec<BTreeSet<&str>> = named()
+            .filter(|a| a.is_open())
+            .map(|a| ids_of(true, Some(&a.name)).difference(&exact).copied().collect())
+            .collect();
+        exact.len() + representatives(&open)
+    }
+
     /// The names of the authorities, for people.
     pub(crate) fn names(&self, policy: &Policy) -> String {
         let names: Vec<&str> =
             self.by.iter().filter_map(|at| policy.authorities.get(*at)).map(Authority::name).collect();
         names.join(" or ")
     }
+}
+
+/// How many of `sets` can each have a member of its own (augmenting paths; the sets are as many as authorities).
+fn representatives(sets: &[BTreeSet<&str>]) -> usize {
+    fn place<'s>(
+        at: usize,
+        sets: &[BTreeSet<&'s str>],
+        tried: &mut BTreeSet<&'s str>,
+        held: &mut std::collections::BTreeMap<&'s str, usize>,
+    ) -> bool {
+        let Some(set) = sets.get(at) else { return false };
+        for id in set {
+            if !tried.insert(id) {
+                continue;
+            }
+            let free = match held.get(id).copied() {
+                None => true,
+                Some(other) => place(other, sets, tried, held),
+            };
+            if free {
+                held.insert(id, at);
+                return true;
+            }
+        }
+        false
+    }
+    let mut held = std::collections::BTreeMap::new();
+    (0..sets.len()).filter(|at| place(*at, sets, &mut BTreeSet::new(), &mut held)).count()
 }
 
 impl Policy {
@@ -259,7 +308,7 @@ impl Policy {
                 }],
             })
         };
-        if authorities.iter().all(|a| a.signer_ids().is_empty()) {
+        if authorities.iter().all(|a| a.signer_ids().is_empty() && !a.is_open()) {
             return failed(
                 "nobody is named whose signature would count",
                 "give --key, or --certificate-identity with --certificate-oidc-issuer and --trusted-root",

@@ -101,10 +101,20 @@ pub(super) struct AuthorityDoc {
     pub(super) keys: Option<At<Vec<At<KeyDoc>>>>,
     /// The keys of a trust file, instead of `keys`: who takes over from whom, and when, is said there.
     pub(super) keyring: Option<At<KeyringDoc>>,
-    /// With `keys` or `keyring`: a transparency log must hold the signature.
+    /// With `keys` or `keyring`: a transparency log must hold the signature; the older way to write `trustedRoot` with
+    /// `transparency: required`.
     pub(super) transparency_log: Option<At<LogDoc>>,
+    /// With `keys`: the sigstore `trusted_root.json` of logs and timestamp authorities, relative to the policy
+    /// file, or `public-good`, `staging` or `github`.
+    pub(super) trusted_root: Option<At<String>>,
     /// A keyless identity.
     pub(super) keyless: Option<At<KeylessDoc>>,
+    /// Transparency logs that must hold the signature: `none`, `required`, or `n-of-m` distinct ones of the trusted
+    /// root. `required` if left out, where there is a trusted root.
+    pub(super) transparency: Option<At<String>>,
+    /// RFC 3161 timestamps on the signature: `none`, `required`, or `n-of-m` distinct authorities of the trusted
+    /// root. If left out, `required` for `keyless` with `transparency: none`.
+    pub(super) timestamp: Option<At<String>>,
     /// Whoever a private PKI certifies.
     pub(super) certificate_authorities: Option<At<CertificateAuthoritiesDoc>>,
 }
@@ -177,16 +187,24 @@ pub(super) struct LogDoc {
     pub(super) trusted_root: At<String>,
 }
 
-/// A keyless identity: both names match exactly.
+/// A keyless identity: what its certificate must say.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct KeylessDoc {
-    /// The OpenID Connect issuer.
-    pub(super) issuer: At<String>,
-    /// The certificate's subject alternative name: a mail address or URI.
-    pub(super) identity: At<String>,
-    /// A sigstore `trusted_root.json` or a trust file, relative to the policy file.
+    /// The OpenID Connect issuer, exactly.
+    pub(super) issuer: Option<At<String>>,
+    /// Instead of `issuer`: a regular expression that must match the whole of it.
+    pub(super) issuer_regexp: Option<At<String>>,
+    /// The certificate's subject alternative name, exactly: a mail address or URI.
+    pub(super) identity: Option<At<String>>,
+    /// Instead of `identity`: a regular expression that must match the whole of it.
+    pub(super) identity_regexp: Option<At<String>>,
+    /// What the certificate must say about the CI run: `repository`, `workflow`, `ref`, `trigger`, `sha`, `runner`,
+    /// `environment`, `repositoryId`, `ownerId`, `visibility`.
+    pub(super) claims: Option<At<BTreeMap<String, At<String>>>>,
+    /// A sigstore `trusted_root.json` or a trust file, relative to the policy file, or `public-good`, `staging` or
+    /// `github`.
     pub(super) trusted_root: At<String>,
 }
 

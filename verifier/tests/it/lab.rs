@@ -29,6 +29,7 @@ pub fn now() -> Timestamp {
 }
 
 /// A P-256 key made from a number.
+#[derive(Clone)]
 pub struct Key(p256::ecdsa::SigningKey);
 
 impl Key {

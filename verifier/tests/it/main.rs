@@ -4,13 +4,18 @@
 
 mod attacks;
 mod blob;
+mod conformance;
 mod crate_list;
 mod docs;
+mod forge;
 mod interop;
 mod keyless;
 mod lab;
 mod modes;
+mod mutants;
 mod pki;
 mod policies;
+mod rows;
 mod sboms;
+mod sigstore;
 mod vectors;

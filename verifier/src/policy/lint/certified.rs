@@ -13,7 +13,11 @@ type Add = fn(&mut CertificateAuthoritiesBuilder, &Path) -> Result<(), PkiError>
 
 impl Lint<'_> {
     /// The authority behind `doc`, or nothing where anything is wrong with it.
-    pub(super) fn certified(&mut self, name: &str, at: &At<CertificateAuthoritiesDoc>) -> Option<Authority> {
+    pub(in crate::policy) fn private_pki(
+        &mut self,
+        name: &str,
+        at: &At<CertificateAuthoritiesDoc>,
+    ) -> Option<Authority> {
         let doc = at.get();
         let before = self.problems.len();
         let mut builder = CertificateAuthorities::builder();

@@ -8,7 +8,7 @@ use crate::trust_file::TrustFile;
 
 impl Lint<'_> {
     /// The keys of a keyring, ended ones among them: with a log, what they signed in their time counts.
-    pub(super) fn keyring(&mut self, at: &At<KeyringDoc>) -> Vec<TrustedKey> {
+    pub(in crate::policy) fn keyring(&mut self, at: &At<KeyringDoc>) -> Vec<TrustedKey> {
         let doc = at.get();
         let file = match TrustFile::load(&self.base.join(doc.trust.get())) {
             Ok(file) => file,
