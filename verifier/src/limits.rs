@@ -18,7 +18,7 @@ pub const LOG_ENTRIES: usize = 8;
 /// Timestamps in one bundle: one is usual, two authorities are careful.
 pub const TIMESTAMPS: usize = 8;
 /// Certificates in one bundle: the signer's and those between it and the root.
-pub const CHAIN: usize = 8;
+pub const CHAIN: usize = crate::pki::CHAIN_CERTIFICATES;
 /// Platforms of one index that are judged at once; the official images have about a dozen.
 pub const PLATFORMS: usize = 64;
 /// Explanations that one requirement lists; the rest are counted.
