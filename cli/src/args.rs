@@ -3,7 +3,7 @@
 //! inventories.
 
 use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
-use crate::pki_args::PrivateCas;
+use crate::pki_args::{OwnCertificate, PrivateCas};
 use crate::trust_args::Trust;
 use crate::who::{Certificate, Proofs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -585,6 +585,8 @@ pub(crate) struct Signing {
     /// sigstore-kms-NAME, or pkcs11:…
     #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
     pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) certificate: OwnCertificate,
     #[command(flatten)]
     pub(crate) password: Password,
     /// How signatures and attestations are stored: Sigstore bundles, cosign's tags of old, or both

@@ -2,7 +2,7 @@
 //! them.
 
 use crate::args::{Keyless, Password};
-use crate::pki_args::PrivateCas;
+use crate::pki_args::{OwnCertificate, PrivateCas};
 use crate::who::{Certificate, Proofs};
 use clap::Args;
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub(crate) struct SignBlob {
     /// signs
     #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
     pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) certificate: OwnCertificate,
     #[command(flatten)]
     pub(crate) password: Password,
     /// Where to write the bundle; standard output without it
@@ -49,6 +51,8 @@ pub(crate) struct AttestBlob {
     /// signs
     #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
     pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) certificate: OwnCertificate,
     #[command(flatten)]
     pub(crate) password: Password,
     /// spdx, cyclonedx, slsaprovenance1, slsaprovenance02, vuln, openvex, link, custom, or a URI

@@ -352,7 +352,8 @@ pub(crate) async fn signing(args: &Signing, options: &OpenOptions) -> Outcome<Si
         SignatureForm::Legacy => Formats::Legacy,
         SignatureForm::Both => Formats::Both,
     };
-    let Made { signer, who, told, trust } = identity::signer(&args.keyless, key, formats, options)?;
+    let Made { signer, who, told, trust } =
+        identity::certified_signer(&args.keyless, key, &args.certificate, formats, options)?;
     let public_key = identity::public_key(signer.as_ref())?;
     let mut annotations = BTreeMap::new();
     for text in &args.annotations {

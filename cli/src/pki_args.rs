@@ -1,9 +1,63 @@
-//! The flags of a private PKI for verifying, named as cosign names them, and `--crl`.
+//! The flags of a private PKI, for signing and for verifying, named as cosign names them, and `--crl`.
 
+use crate::context::read_input;
 use crate::exit::{Exit, Failure, Outcome};
 use clap::Args;
+use jiff::Timestamp;
+use seaworthy_sign::keyless::Certificate;
+use seaworthy_sign::{CertifiedSigner, Signer};
 use seaworthy_verifier::pki::{CertificateAuthorities, CertificateName, Certified, PkiError};
 use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A certificate for the signing key.
+#[derive(Debug, Args)]
+pub(crate) struct OwnCertificate {
+    /// Certificate of the key, PEM: it travels with each signature
+    #[arg(long, value_name = "FILE", requires_all = ["key", "certificate_chain"])]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Its intermediates, and the root as the last, PEM: that it leads there is checked before anything is signed.
+    /// Bundles carry the certificate alone, so verifiers need this file too
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) certificate_chain: Option<PathBuf>,
+}
+
+impl OwnCertificate {
+    /// `signer` with the certificate, and how to verify with it; `signer` itself where none is given.
+    pub(crate) fn around(
+        &self,
+        signer: Arc<dyn Signer>,
+        now: Timestamp,
+    ) -> Outcome<(Arc<dyn Signer>, Option<Certified>)> {
+        let Some(path) = &self.certificate else { return Ok((signer, None)) };
+        let shown = path.display();
+        let bytes = read_input(path, "certificate")?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| Failure::broken(format!("{shown} is no PEM file")))?;
+        let certificate = Certificate::from_pem(&text)
+            .map_err(|why| Failure::broken(format!("cannot use the certificate {shown}: {why}")))?;
+        let certified = match &self.certificate_chain {
+            Some(chain) => {
+                let mut builder = CertificateAuthorities::builder();
+                let fail = |error: PkiError| Failure::new(Exit::Local, error);
+                builder.chain(chain).map_err(fail)?;
+                let authorities = builder.build().map_err(fail)?;
+                authorities.accept(certificate.der(), now).map_err(|why| {
+                    Failure::usage(format!("cannot sign with the certificate {shown}: {}", why.message))
+                        .hint("the chain holds the intermediates, and the root as the last")
+                })?;
+                let name = match certificate.identity() {
+                    Some(name) => CertificateName::Any(name),
+                    None => CertificateName::of_subject(certificate.der())
+                        .map_err(|why| Failure::broken(format!("{shown}: {}", why.message)))?,
+                };
+                Some(Certified { authorities, names: vec![name], oidc_issuer: None })
+            }
+            None => None,
+        };
+        Ok((Arc::new(CertifiedSigner::new(signer, &certificate)?), certified))
+    }
+}
 
 /// Certificates that lead to a root of one's own.
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! Logs and timestamps beside a signature, for keys that sigstore-verify has no word for.
 //!
-//! Its entries of Rekor v2 (`hashedrekord` 0.0.2) are those of P-256 and RSA alone; a key of P-384 is logged
-//! with SHA-384, one of P-521 with SHA-512, and an Ed25519 key signs the SHA-512 (Ed25519ph, RFC 8032) for a
+//! Its entries of Rekor v2 (`hashedrekord` 0.0.2) are those of P-256 alone; RSA has names of its own there, a key
+//! of P-384 is logged with SHA-384, one of P-521 with SHA-512, and an Ed25519 key signs the SHA-512 (Ed25519ph, RFC 8032) for a
 //! log. The same is demanded here: an entry must be about this digest, signature and key or certificate
 //! (CVE-2022-36056), its inclusion must lead to a checkpoint that a log of the root signed, and every timestamp
 //! that came along must verify.
@@ -41,8 +41,8 @@ pub(crate) fn is_ours(key: &PublicKey, bundle: &Bundle) -> bool {
     match key.algorithm() {
         "P-521" => true,
         "Ed25519" => !older,
-        "P-384" => !older && !entries.is_empty(),
-        _ => false,
+        "P-256" => false,
+        _ => !older && !entries.is_empty(),
     }
 }
 

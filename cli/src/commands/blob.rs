@@ -7,6 +7,7 @@ use crate::context::{self, Access};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::journal::{Journal, Kept};
 use crate::keys;
+use crate::pki_args::OwnCertificate;
 use crate::printer::{BAD, BOLD, DIM, GOOD, Printer, paint, plain};
 use crate::who;
 use seaworthy_oci::{Digest, OpenOptions};
@@ -52,6 +53,7 @@ enum Content {
 impl FileSigner {
     async fn new(
         key: Option<&Path>,
+        certificate: &OwnCertificate,
         password: &Password,
         keyless: &Keyless,
         options: &OpenOptions,
@@ -61,7 +63,7 @@ impl FileSigner {
             Some(path) => Some(keys::signer(path, password, options).await?),
             None => None,
         };
-        let made = identity::signer(keyless, key, Formats::Bundle, options)?;
+        let made = identity::certified_signer(keyless, key, certificate, Formats::Bundle, options)?;
         let key = identity::public_key(made.signer.as_ref())?;
         identity::say_plan(&made.who, &key, &made.told, printer);
         Ok(Self { made, key })
@@ -164,7 +166,7 @@ impl FileSigner {
         };
         let signer = self.made.signer.as_ref();
         let who = match &self.made.who {
-            Who::Key => format!("key {}", signer.public_key().fingerprint()),
+            Who::Key | Who::Certificate(_) => format!("key {}", signer.public_key().fingerprint()),
             Who::Identity(signer) => {
                 let found = signer.identity();
                 found.map_or_else(String::new, |found| format!("{} ({})", found.identity, found.issuer))
@@ -198,15 +200,31 @@ struct Asked<'a> {
 }
 
 pub(crate) async fn sign(args: &SignBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let signer =
-        FileSigner::new(args.key.as_deref(), &args.password, &args.keyless, options, printer).await?;
+    let signer = FileSigner::new(
+        args.key.as_deref(),
+        &args.certificate,
+        &args.password,
+        &args.keyless,
+        options,
+        printer,
+    )
+    .await?;
     let blob = read(&args.file, signer.made.signer.algorithm())?;
     let asked = Asked { file: &args.file, bundle: args.bundle.as_deref(), keyless: &args.keyless };
     signer.sign(&asked, &blob, &Content::File, printer).await
 }
 
 pub(crate) async fn attest(args: &AttestBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let signer = || FileSigner::new(args.key.as_deref(), &args.password, &args.keyless, options, printer);
+    let signer = || {
+        FileSigner::new(
+            args.key.as_deref(),
+            &args.certificate,
+            &args.password,
+            &args.keyless,
+            options,
+            printer,
+        )
+    };
     let asked = |file| Asked { file, bundle: args.bundle.as_deref(), keyless: &args.keyless };
     if let Some(path) = &args.statement {
         let payload = context::read_input(path, "statement")?;

@@ -8,6 +8,7 @@ use crate::args::{AuthFlow, Keyless};
 use crate::context::{self, SigningContext};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::journal::Journal;
+use crate::pki_args::OwnCertificate;
 use crate::printer::Printer;
 use futures_util::StreamExt as _;
 use seaworthy_oci::{OpenOptions, Pinned, Sink, limits, registry::PlainHttp};
@@ -17,6 +18,7 @@ use seaworthy_sign::keyless::{
 };
 use seaworthy_sign::{Evidence, Formats, Prepared, Secret, Signer};
 use seaworthy_verifier::evidence::{Standing, check_piece};
+use seaworthy_verifier::pki::Certified;
 use seaworthy_verifier::{Authority, Explanation, Identity, PublicKey, Trust, TrustedKey};
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -31,6 +33,8 @@ const AT_ONCE: usize = 8;
 pub(crate) enum Who {
     /// A key's.
     Key,
+    /// A key's that has a certificate.
+    Certificate(Box<Certified>),
     /// An identity's.
     Identity(Arc<IdentitySigner>),
 }
@@ -174,6 +178,29 @@ fn older_form(mut services: Services) -> Outcome<Services> {
     Ok(services)
 }
 
+/// [`signer`], where the key may have a certificate of somebody's own.
+pub(crate) fn certified_signer(
+    args: &Keyless,
+    key: Option<Arc<dyn Signer>>,
+    certificate: &OwnCertificate,
+    formats: Formats,
+    options: &OpenOptions,
+) -> Outcome<Made> {
+    let Some(key) = key else { return signer(args, None, formats, options) };
+    let (key, certified) = certificate.around(key, context::now())?;
+    if certified.is_some() && formats != Formats::Bundle {
+        return Err(Failure::usage(
+            "certificates of one's own are not written in the older form of signatures",
+        )
+        .hint("leave --signature-format at bundle, or sign with the key alone"));
+    }
+    let mut made = signer(args, Some(key), formats, options)?;
+    if let Some(certified) = certified {
+        made.who = Who::Certificate(Box::new(certified));
+    }
+    Ok(made)
+}
+
 /// The signer of the flags, around `key` where there is one.
 pub(crate) fn signer(
     args: &Keyless,
@@ -211,6 +238,10 @@ pub(crate) fn signer(
         Some(key) => {
             let mut used = services.clone();
             used.authorities = Selection::default();
+            let key = match used.logs.wanted {
+                0 => key,
+                _ => key.logged_form().unwrap_or(key),
+            };
             let told = Told::of(&used);
             let signer = Box::new(WitnessedSigner::new(key, http()?, used)?);
             Ok(Made { signer, who: Who::Key, told, trust })
@@ -255,7 +286,7 @@ fn no_signer(keyless: bool) -> Failure {
 /// For the plan: who will sign.
 pub(crate) fn describe(who: &Who, key: &PublicKey) -> String {
     match who {
-        Who::Key => key.id(),
+        Who::Key | Who::Certificate(_) => key.id(),
         Who::Identity(signer) => format!("an identity, by {}", signer.tokens().describe()),
     }
 }
@@ -283,6 +314,9 @@ pub(crate) fn own_authority(
     told: &Told,
     trust: Option<&Trust>,
 ) -> Outcome<Authority> {
+    if let Who::Certificate(certified) = who {
+        return Ok(Authority::certified("signer", (**certified).clone(), trust.cloned()));
+    }
     let Who::Identity(signer) = who else {
         let key = TrustedKey { key: key.clone(), not_before: None, not_after: None };
         return Ok(Authority::keys("signer", vec![key], trust.filter(|_| told.logged).cloned()));

@@ -1,7 +1,8 @@
 //! Log entries (Rekor v2): what is taken into the log, in which form, and the proof that comes back.
 //!
 //! Taken: `hashedRekordRequestV002` (a digest, its signature, key or certificate) and `dsseRequestV002` (an
-//! envelope and the keys of its signatures). Every signature is checked before anything is written, because
+//! envelope and the keys of its signatures), by keys of P-256, P-384, P-521, RSA of 2048, 3072 and 4096 bits, and
+//! Ed25519 (prehashed where a digest is logged), as Rekor v2 takes them. Every signature is checked before anything is written, because
 //! a log of claims that nobody made is of no use. Whether a certificate is one of ours is *not* checked: the
 //! log records what was signed, verifiers decide whom they trust, and teams log with their own keys, too.
 //!
@@ -11,14 +12,12 @@
 use crate::error::Refused;
 use crate::log::Receipt;
 use crate::log::tree::Hash;
-use crate::verify::Key;
 use crate::x509::Certificate;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use seaworthy_sign::Payload;
+use seaworthy_sign::{Algorithm, Payload, PublicKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sigstore_crypto::SigningScheme;
 
 /// Signatures of one envelope.
 const SIGNATURES: usize = 16;
@@ -126,6 +125,26 @@ pub(crate) struct Entry {
     pub(crate) body: Vec<u8>,
 }
 
+/// What protobuf-specs call a key with its way of signing, what they call the hash, and its length. Of the
+/// two ways of Ed25519, `hashedrekord` takes the one over a digest.
+fn details(key: &PublicKey, of_digest: bool) -> Result<(&'static str, &'static str, usize), Refused> {
+    Ok(match key.algorithm() {
+        Algorithm::EcdsaP256 => ("PKIX_ECDSA_P256_SHA_256", "SHA2_256", 32),
+        Algorithm::EcdsaP384 => ("PKIX_ECDSA_P384_SHA_384", "SHA2_384", 48),
+        Algorithm::EcdsaP521 => ("PKIX_ECDSA_P521_SHA_512", "SHA2_512", 64),
+        Algorithm::Rsa2048 => ("PKIX_RSA_PKCS1V15_2048_SHA256", "SHA2_256", 32),
+        Algorithm::Rsa3072 => ("PKIX_RSA_PKCS1V15_3072_SHA256", "SHA2_256", 32),
+        Algorithm::Rsa4096 => ("PKIX_RSA_PKCS1V15_4096_SHA256", "SHA2_256", 32),
+        Algorithm::Ed25519 | Algorithm::Ed25519ph if of_digest => ("PKIX_ED25519_PH", "SHA2_512", 64),
+        Algorithm::Ed25519 | Algorithm::Ed25519ph => ("PKIX_ED25519", "SHA2_256", 32),
+        other => return Err(Refused::bad(format!("keys of the kind {other} are not taken"))),
+    })
+}
+
+fn key(spki: &[u8]) -> Result<PublicKey, Refused> {
+    PublicKey::from_spki_der(spki).map_err(|e| Refused::bad(format!("the key is not usable: {e}")))
+}
+
 /// Bytes in JSON of protobuf: standard or URL-safe alphabet, with or without padding.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()
@@ -137,21 +156,26 @@ fn bytes(text: &str, what: &str) -> Result<Vec<u8>, Refused> {
 
 impl Verifier {
     /// The key, and the form in which it is logged.
-    fn read(&self) -> Result<(Key, LoggedVerifier), Refused> {
+    fn read(&self, of_digest: bool) -> Result<(PublicKey, LoggedVerifier), Refused> {
         let (key, public_key, x509_certificate) = match (&self.public_key, &self.x509_certificate) {
             (Some(raw), None) => {
                 let der = bytes(&raw.raw_bytes, "the public key")?;
-                (Key::read(&der)?, Some(STANDARD.encode(der)), None)
+                (key(&der)?, Some(STANDARD.encode(der)), None)
             }
             (None, Some(raw)) => {
                 let der = bytes(&raw.raw_bytes, "the certificate")?;
                 let certificate =
                     Certificate::read(&der).ok_or_else(|| Refused::bad("the certificate is no X.509"))?;
-                (Key::read(&certificate.spki)?, None, Some(STANDARD.encode(der)))
+                (key(&certificate.spki)?, None, Some(STANDARD.encode(der)))
             }
             _ => return Err(Refused::bad("a verifier is either a public key or a certificate")),
         };
-        let (key_details, _, _) = key.details()?;
+        let (key_details, _, _) = details(&key, of_digest)?;
+        if of_digest && self.key_details.as_deref() == Some("PKIX_ED25519") {
+            return Err(Refused::bad(
+                "Ed25519 signs no digest: sign with Ed25519ph, or log the envelope with dsseRequestV002",
+            ));
+        }
         if self.key_details.as_ref().is_some_and(|given| given != key_details) {
             return Err(Refused::bad(format!("the key is {key_details}, not what keyDetails say")));
         }
@@ -174,15 +198,12 @@ fn entry(kind: &'static str, spec: Spec) -> Result<Entry, Refused> {
 fn hashed_rekord(request: &HashedRekord) -> Result<Entry, Refused> {
     let digest = bytes(&request.digest, "the digest")?;
     let content = bytes(&request.signature.content, "the signature")?;
-    let (key, verifier) = request.signature.verifier.read()?;
-    if key.scheme() == SigningScheme::Ed25519 {
-        return Err(Refused::bad("Ed25519 signs no digest: log the envelope with dsseRequestV002"));
-    }
-    let (_, algorithm, length) = key.details()?;
+    let (key, verifier) = request.signature.verifier.read(true)?;
+    let (_, algorithm, length) = details(&key, true)?;
     if digest.len() != length {
         return Err(Refused::bad(format!("the digest is no {algorithm}, which this key signs")));
     }
-    if !key.verifies_digest(&digest, &content) {
+    if key.verify_digest(&digest, &content).is_err() {
         return Err(Refused::bad("the signature is not by this key over this digest"));
     }
     let signature = LoggedSignature { content: STANDARD.encode(content), verifier };
@@ -202,14 +223,12 @@ fn dsse(request: &Dsse) -> Result<Entry, Refused> {
     {
         return Err(Refused::bad(format!("an envelope has 1 to {SIGNATURES} signatures and verifiers")));
     }
-    let message = Payload::Dsse { payload_type: &request.envelope.payload_type, payload: &payload }
-        .message()
-        .into_owned();
-    let mut verifiers = request.verifiers.iter().map(Verifier::read).collect::<Result<Vec<_>, _>>()?;
+    let message = Payload::Dsse { payload_type: &request.envelope.payload_type, payload: &payload };
+    let mut verifiers = request.verifiers.iter().map(|v| v.read(false)).collect::<Result<Vec<_>, _>>()?;
     let mut signatures = Vec::with_capacity(count);
     for given in &request.envelope.signatures {
         let content = bytes(&given.sig, "a signature")?;
-        let position = verifiers.iter().position(|(key, _)| key.verifies(&message, &content));
+        let position = verifiers.iter().position(|(key, _)| key.verify(&message, &content).is_ok());
         let (_, verifier) =
             verifiers
                 .remove(position.ok_or_else(|| {

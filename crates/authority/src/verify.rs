@@ -4,7 +4,7 @@
 //! refused by name, so that nothing enters a log that its verifiers could not check.
 
 use crate::error::Refused;
-use sigstore_crypto::{KeyAlgorithm, SigningScheme, verify_signature, verify_signature_prehashed};
+use sigstore_crypto::{KeyAlgorithm, SigningScheme, verify_signature};
 use sigstore_types::{DerPublicKey, SignatureBytes};
 
 /// An outsider's public key.
@@ -41,12 +41,6 @@ impl Key {
     /// Whether `signature` over `message` is by this key.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         verify_signature(&self.spki, message, &SignatureBytes::from_bytes(signature), self.scheme).is_ok()
-    }
-
-    /// Whether `signature` over a message with this digest is by this key.
-    pub(crate) fn verifies_digest(&self, digest: &[u8], signature: &[u8]) -> bool {
-        verify_signature_prehashed(&self.spki, digest, &SignatureBytes::from_bytes(signature), self.scheme)
-            .is_ok()
     }
 
     /// What protobuf-specs call this key with this way of signing, and what they call the hash.

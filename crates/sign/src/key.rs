@@ -26,7 +26,8 @@ use p256::pkcs8::{
     DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, ObjectIdentifier, PrivateKeyInfoRef,
     SubjectPublicKeyInfoRef,
 };
-use sha2::{Digest as _, Sha256};
+use sha2::digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update};
+use sha2::{Digest as _, Sha256, Sha512};
 use std::fmt;
 use std::str::FromStr;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -52,6 +53,8 @@ pub enum Algorithm {
     Rsa4096,
     /// Ed25519 over the message itself.
     Ed25519,
+    /// Ed25519ph (RFC 8032) over SHA-512: how a key of Ed25519 signs what a log is told of.
+    Ed25519ph,
 }
 
 impl Algorithm {
@@ -65,6 +68,7 @@ impl Algorithm {
             Self::Rsa3072 => "rsa-3072",
             Self::Rsa4096 => "rsa-4096",
             Self::Ed25519 => "ed25519",
+            Self::Ed25519ph => "ed25519ph",
         }
     }
 
@@ -73,7 +77,7 @@ impl Algorithm {
     pub fn hash(self) -> Hash {
         match self {
             Self::EcdsaP384 => Hash::Sha384,
-            Self::EcdsaP521 => Hash::Sha512,
+            Self::EcdsaP521 | Self::Ed25519ph => Hash::Sha512,
             Self::EcdsaP256 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 | Self::Ed25519 => Hash::Sha256,
         }
     }
@@ -185,7 +189,7 @@ impl PrivateKey {
     /// # Errors
     /// [`ErrorKind::Local`] where there is no randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self> {
-        if !matches!(algorithm, Algorithm::EcdsaP256 | Algorithm::Ed25519) {
+        if !matches!(algorithm, Algorithm::EcdsaP256 | Algorithm::Ed25519 | Algorithm::Ed25519ph) {
             return Self::wide(wide::Private::generate(algorithm)?);
         }
         let mut seed = Zeroizing::new([0u8; 32]);
@@ -195,7 +199,9 @@ impl PrivateKey {
             getrandom::fill(seed.as_mut_slice())
                 .map_err(|e| Error::new("make", "key", ErrorKind::Local(format!("no randomness: {e}"))))?;
             match algorithm {
-                Algorithm::Ed25519 => return Self::ed25519(ed25519::SigningKey::from_bytes(&seed)),
+                Algorithm::Ed25519 | Algorithm::Ed25519ph => {
+                    return Self::ed25519(ed25519::SigningKey::from_bytes(&seed));
+                }
                 _ => {
                     if let Ok(key) = p256::ecdsa::SigningKey::from_slice(seed.as_slice()) {
                         return Self::p256(key);
@@ -324,7 +330,7 @@ impl PrivateKey {
     /// Signs something by its digest under [`Algorithm::hash`]: files too large to be held.
     ///
     /// # Errors
-    /// [`ErrorKind::Signer`], where the digest has another length, and for Ed25519, which signs no digests.
+    /// [`ErrorKind::Signer`], where the digest has another length. Of Ed25519 it is Ed25519ph, over SHA-512.
     pub fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>> {
         let failed = |why: String| Error::new("sign with", "key", ErrorKind::Signer(why));
         match &self.inner {
@@ -337,7 +343,12 @@ impl PrivateKey {
                 Ok(signature.as_bytes().to_vec())
             }
             Inner::Wide(key) => key.sign_digest(digest),
-            Inner::Ed25519(_) => Err(failed("Ed25519 signs the whole message, not a digest".into())),
+            Inner::Ed25519(key) => {
+                let hashed = Prehashed::new(digest)
+                    .ok_or_else(|| failed(format!("a digest of {} bytes, not 64", digest.len())))?;
+                let signature = key.sign_prehashed(hashed, None).map_err(|e| failed(e.to_string()))?;
+                Ok(signature.to_bytes().to_vec())
+            }
         }
     }
 
@@ -519,7 +530,12 @@ impl PublicKey {
             }
             PublicInner::Ed25519(key) => {
                 let signature = ed25519::Signature::from_slice(signature).map_err(|_| unfit())?;
-                key.verify_strict(&payload.message(), &signature).map_err(|_| unfit())
+                let pure = key.verify_strict(&payload.message(), &signature).is_ok();
+                if pure {
+                    Ok(())
+                } else {
+                    self.verify_digest(&payload.digest(Hash::Sha512), &signature.to_bytes())
+                }
             }
         }
     }
@@ -527,15 +543,45 @@ impl PublicKey {
     /// Whether `signature` over something with this digest under [`Algorithm::hash`] is by this key.
     ///
     /// # Errors
-    /// [`ErrorKind::SelfCheck`] where it is not, and for Ed25519, which signs no digests.
+    /// [`ErrorKind::SelfCheck`] where it is not. Of Ed25519 the digest is SHA-512 (Ed25519ph).
     pub fn verify_digest(&self, digest: &[u8], signature: &[u8]) -> Result<()> {
         let good = match &self.inner {
             PublicInner::P256(key) => p256::ecdsa::DerSignature::from_bytes(signature)
                 .is_ok_and(|s| digest.len() == 32 && key.verify_prehash(digest, &s).is_ok()),
             PublicInner::Wide(key) => key.verify_digest(digest, signature),
-            PublicInner::Ed25519(_) => false,
+            PublicInner::Ed25519(key) => Prehashed::new(digest).is_some_and(|hashed| {
+                ed25519::Signature::from_slice(signature)
+                    .is_ok_and(|signature| key.verify_prehashed_strict(hashed, None, &signature).is_ok())
+            }),
         };
         if good { Ok(()) } else { Err(unfit()) }
+    }
+}
+
+/// A SHA-512 that was computed elsewhere, where a hasher is asked for.
+#[derive(Default)]
+struct Prehashed(Output<Self>);
+
+impl Prehashed {
+    fn new(sha512: &[u8]) -> Option<Self> {
+        Output::<Self>::try_from(sha512).ok().map(Self)
+    }
+}
+
+impl OutputSizeUser for Prehashed {
+    type OutputSize = <Sha512 as OutputSizeUser>::OutputSize;
+}
+
+impl HashMarker for Prehashed {}
+
+impl Update for Prehashed {
+    /// There is nothing to add to a finished hash; nobody does.
+    fn update(&mut self, _: &[u8]) {}
+}
+
+impl FixedOutput for Prehashed {
+    fn finalize_into(self, out: &mut Output<Self>) {
+        *out = self.0;
     }
 }
 

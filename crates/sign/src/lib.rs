@@ -14,6 +14,7 @@ mod annotations;
 pub mod attach;
 pub mod blob;
 pub mod bundle;
+mod certified;
 pub mod cosign_key;
 pub mod error;
 pub mod evidence;
@@ -36,6 +37,7 @@ pub use attach::{
     prepare_signature, publish, publish_evidence, sign_image,
 };
 pub use blob::Blob;
+pub use certified::CertifiedSigner;
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{Evidence, Format, Formats, Piece};
 pub use key::{Algorithm, Hash, KeyFile, PrivateKey, PublicKey};

@@ -124,6 +124,12 @@ pub trait Signer: Send + Sync {
     /// The key that verifies the signatures.
     fn public_key(&self) -> &PublicKey;
 
+    /// The same signer as logs know it, where that is another: a log takes digests, which Ed25519 signs in a
+    /// form of its own (Ed25519ph).
+    fn logged_form(&self) -> Option<std::sync::Arc<dyn Signer>> {
+        None
+    }
+
     /// Gets what is needed to tell one's own signatures, such as a certificate. It may ask the network, and
     /// is called before anything is looked for or signed.
     ///
@@ -160,8 +166,8 @@ pub trait Signer: Send + Sync {
 
     /// [`Signer::made`], where it also matters what stands beside the signature.
     fn made_with(&self, payload: &Payload<'_>, signature: &[u8], beside: &Beside<'_>) -> bool {
-        let _ = beside;
-        self.made(payload, signature)
+        // With a certificate it is another signer's, though the key be the same.
+        beside.certificate.is_none() && self.made(payload, signature)
     }
 }
 
@@ -173,6 +179,10 @@ impl<T: Signer + ?Sized> Signer for std::sync::Arc<T> {
 
     fn public_key(&self) -> &PublicKey {
         (**self).public_key()
+    }
+
+    fn logged_form(&self) -> Option<std::sync::Arc<dyn Signer>> {
+        (**self).logged_form()
     }
 
     async fn ready(&self) -> Result<()> {
@@ -198,28 +208,37 @@ impl<T: Signer + ?Sized> Signer for std::sync::Arc<T> {
 
 /// A private key in memory.
 pub struct KeySigner {
-    key: PrivateKey,
+    key: std::sync::Arc<PrivateKey>,
+    algorithm: Algorithm,
 }
 
 impl KeySigner {
     /// Signs with `key`.
     pub fn new(key: PrivateKey) -> Self {
-        Self { key }
+        Self { algorithm: key.algorithm(), key: std::sync::Arc::new(key) }
     }
 }
 
 #[async_trait]
 impl Signer for KeySigner {
     fn algorithm(&self) -> Algorithm {
-        self.key.algorithm()
+        self.algorithm
     }
 
     fn public_key(&self) -> &PublicKey {
         self.key.public_key()
     }
 
+    fn logged_form(&self) -> Option<std::sync::Arc<dyn Signer>> {
+        let prehashed = || Self { key: self.key.clone(), algorithm: Algorithm::Ed25519ph };
+        (self.algorithm == Algorithm::Ed25519).then(|| std::sync::Arc::new(prehashed()) as _)
+    }
+
     async fn sign_payload(&self, payload: &Payload<'_>) -> Result<Signed> {
-        let signature = self.key.sign(payload)?;
+        let signature = match self.algorithm {
+            Algorithm::Ed25519ph => self.key.sign_digest(&payload.digest(self.algorithm.hash()))?,
+            _ => self.key.sign(payload)?,
+        };
         Ok(Signed { signature, material: Material::PublicKey { hint: self.key.public_key().hint() } })
     }
 

@@ -205,6 +205,15 @@ pub enum CertificateName {
 }
 
 impl CertificateName {
+    /// The subject of a certificate in DER.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn of_subject(certificate: &[u8]) -> Result<Self, Explanation> {
+        let parsed = leaf(std::slice::from_ref(&certificate.to_vec()))?;
+        Ok(Self::Subject(parsed.tbs_certificate.subject.to_string()))
+    }
+
     fn text(&self) -> &str {
         match self {
             Self::Email(t) | Self::Uri(t) | Self::Dns(t) | Self::Subject(t) | Self::Any(t) => t,
@@ -239,6 +248,14 @@ pub(crate) enum Signed<'a> {
 }
 
 impl CertificateAuthorities {
+    /// Whether `leaf`, a signer's certificate in DER, leads to a root at `now`; names and revocation lists aside.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn accept(&self, leaf: &[u8], now: Timestamp) -> Result<(), Explanation> {
+        self.inner.verify(leaf, &[], now, None, now)
+    }
+
     /// Starts collecting.
     pub fn builder() -> CertificateAuthoritiesBuilder {
         CertificateAuthoritiesBuilder::default()

@@ -130,13 +130,13 @@ async fn witness(http: &Http, services: &Services, entry: Entry<'_>) -> Result<W
     Ok(Witnesses { log_entries, timestamps })
 }
 
-/// What logs are told of a payload: the envelope, and the SHA-256 of what was signed.
-fn logged<'a>(payload: &'a Payload<'_>) -> (Option<(&'a str, &'a [u8])>, [u8; 32]) {
+/// What logs are told of a payload: the envelope, and the digest of what was signed.
+fn logged<'a>(payload: &'a Payload<'_>, algorithm: Algorithm) -> (Option<(&'a str, &'a [u8])>, Vec<u8>) {
     let envelope = match payload {
         Payload::Dsse { payload_type, payload } => Some((*payload_type, *payload)),
         Payload::Blob(_) => None,
     };
-    (envelope, payload.sha256())
+    (envelope, payload.digest(algorithm.hash()))
 }
 
 /// Whether evidence that was found has the witnesses that `services` would give it.
@@ -263,7 +263,7 @@ impl IdentitySigner {
         &self,
         certified: &Certified,
         envelope: Option<(&str, &[u8])>,
-        digest: [u8; 32],
+        digest: &[u8],
         signature: Vec<u8>,
     ) -> Result<Option<Signed>> {
         let leaf = &certified.leaf;
@@ -287,7 +287,7 @@ impl IdentitySigner {
     async fn sign_with(
         &self,
         envelope: Option<(&str, &[u8])>,
-        digest: [u8; 32],
+        digest: &[u8],
         sign: impl Fn() -> Result<Vec<u8>> + Send + Sync,
     ) -> Result<Signed> {
         for _ in 0..=RESIGNED {
@@ -317,12 +317,12 @@ impl Signer for IdentitySigner {
     }
 
     async fn sign_payload(&self, payload: &Payload<'_>) -> Result<Signed> {
-        let (envelope, digest) = logged(payload);
-        self.sign_with(envelope, digest, || self.key.sign(payload)).await
+        let (envelope, digest) = logged(payload, self.algorithm());
+        self.sign_with(envelope, &digest, || self.key.sign(payload)).await
     }
 
     async fn sign_blob(&self, blob: &Blob) -> Result<Signed> {
-        self.sign_with(None, blob.sha256(), || self.key.sign_digest(&blob.sha256())).await
+        self.sign_with(None, &blob.sha256(), || self.key.sign_digest(&blob.sha256())).await
     }
 
     /// The same identity, certified by the authority that certifies this run, with a signature that its
@@ -362,8 +362,8 @@ impl<S: Signer> WitnessedSigner<S> {
     /// [`ErrorKind::BadInput`] where a URL may not be used.
     pub fn new(inner: S, http: Http, mut services: Services) -> Result<Self> {
         services.authorities = Selection::default();
-        if services.logs.wanted > 0 {
-            rekor::check_algorithm(inner.algorithm())?;
+        for endpoint in services.logs.endpoints().filter(|_| services.logs.wanted > 0) {
+            rekor::check_algorithm(inner.algorithm(), endpoint.version)?;
         }
         for endpoint in services.endpoints() {
             http.check(&endpoint.url)?;
@@ -375,18 +375,34 @@ impl<S: Signer> WitnessedSigner<S> {
         &self,
         mut signed: Signed,
         envelope: Option<(&str, &[u8])>,
-        digest: [u8; 32],
+        digest: &[u8],
     ) -> Result<Signed> {
-        let Material::PublicKey { hint } = &signed.material else { return Ok(signed) };
+        let certificate = match &signed.material {
+            Material::PublicKey { .. } => None,
+            Material::Certificate { certificate, .. } => Some(
+                Certificate::from_der(certificate)
+                    .map_err(|why| Error::new("log signature of", "certificate", ErrorKind::BadInput(why)))?,
+            ),
+            Material::WitnessedKey { .. } => return Ok(signed),
+        };
         let entry = Entry {
             envelope,
             digest,
             signature: &signed.signature,
-            verifier: Verifier::Key(self.inner.public_key()),
+            verifier: match &certificate {
+                Some(certificate) => Verifier::Certificate(certificate),
+                None => Verifier::Key(self.inner.public_key()),
+            },
             algorithm: self.inner.algorithm(),
         };
         let witnesses = witness(&self.http, &self.services, entry).await?;
-        signed.material = Material::WitnessedKey { hint: hint.clone(), witnesses };
+        signed.material = match signed.material {
+            Material::PublicKey { hint } => Material::WitnessedKey { hint, witnesses },
+            Material::Certificate { certificate, chain, .. } => {
+                Material::Certificate { certificate, chain, witnesses }
+            }
+            other => other,
+        };
         Ok(signed)
     }
 }
@@ -407,13 +423,13 @@ impl<S: Signer> Signer for WitnessedSigner<S> {
 
     async fn sign_payload(&self, payload: &Payload<'_>) -> Result<Signed> {
         let signed = self.inner.sign_payload(payload).await?;
-        let (envelope, digest) = logged(payload);
-        self.witnessed_by(signed, envelope, digest).await
+        let (envelope, digest) = logged(payload, self.inner.algorithm());
+        self.witnessed_by(signed, envelope, &digest).await
     }
 
     async fn sign_blob(&self, blob: &Blob) -> Result<Signed> {
         let signed = self.inner.sign_blob(blob).await?;
-        self.witnessed_by(signed, None, blob.sha256()).await
+        self.witnessed_by(signed, None, blob.digest()).await
     }
 
     fn made_with(&self, payload: &Payload<'_>, signature: &[u8], beside: &Beside<'_>) -> bool {

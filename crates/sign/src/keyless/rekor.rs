@@ -2,8 +2,9 @@
 //!
 //! What is logged: with v2 always `hashedrekord` 0.0.2, of an envelope the SHA-256 of its pre-authentication
 //! encoding; with v1 `dsse` 0.0.1 for envelopes and `hashedrekord` 0.0.1 for blobs. An answer is taken only
-//! where its entry holds our signature; proofs are checked by the verifier. Refused: keys whose signatures
-//! are not over SHA-256, which `hashedrekord` cannot name.
+//! where its entry holds our signature; proofs are checked by the verifier. The digest is of the hash that the key
+//! signs: v2 has a name for each kind of key. Refused: Ed25519 itself, which signs no digest (Ed25519ph does), and
+//! for v1 every key but P-256.
 
 use super::config::Endpoint;
 use super::http::{Call, Http, Patience, escaped};
@@ -43,8 +44,8 @@ impl Verifier<'_> {
 pub(super) struct Entry<'a> {
     /// The envelope's type and content, where it is one and not a file.
     pub(super) envelope: Option<(&'a str, &'a [u8])>,
-    /// The SHA-256 of what was signed.
-    pub(super) digest: [u8; 32],
+    /// The digest of what was signed, under the hash of `algorithm`.
+    pub(super) digest: &'a [u8],
     pub(super) signature: &'a [u8],
     pub(super) verifier: Verifier<'a>,
     pub(super) algorithm: Algorithm,
@@ -66,16 +67,31 @@ fn write(value: &Value) -> Result<Bytes> {
     Ok(json.into())
 }
 
-/// Whether a log can be told of signatures of this kind; found out before anything is signed.
-pub(super) fn check_algorithm(algorithm: Algorithm) -> Result<()> {
+/// What a log of Rekor v2 calls such signatures (protobuf-specs, `PublicKeyDetails`).
+fn details(algorithm: Algorithm) -> Option<&'static str> {
+    Some(match algorithm {
+        Algorithm::EcdsaP256 => "PKIX_ECDSA_P256_SHA_256",
+        Algorithm::EcdsaP384 => "PKIX_ECDSA_P384_SHA_384",
+        Algorithm::EcdsaP521 => "PKIX_ECDSA_P521_SHA_512",
+        Algorithm::Rsa2048 => "PKIX_RSA_PKCS1V15_2048_SHA256",
+        Algorithm::Rsa3072 => "PKIX_RSA_PKCS1V15_3072_SHA256",
+        Algorithm::Rsa4096 => "PKIX_RSA_PKCS1V15_4096_SHA256",
+        Algorithm::Ed25519ph => "PKIX_ED25519_PH",
+        Algorithm::Ed25519 => return None,
+    })
+}
+
+/// Whether a log of this version can be told of signatures of this kind; found out before anything is signed.
+pub(super) fn check_algorithm(algorithm: Algorithm, version: u32) -> Result<()> {
     match algorithm {
         Algorithm::EcdsaP256 => Ok(()),
+        other if version == 2 && details(other).is_some() => Ok(()),
         other => Err(Error::new(
             "log signatures of",
             other,
             ErrorKind::UnsupportedKey("an entry in a transparency log for this kind of key".into()),
         )
-        .hint("use an ecdsa-p256 key, or a configuration without a log")),
+        .hint("use an ecdsa-p256 key, a log of Rekor v2, or a configuration without a log")),
     }
 }
 
@@ -84,11 +100,11 @@ async fn v2(
     (endpoint, patience): (&Endpoint, Patience),
     entry: &Entry<'_>,
 ) -> Result<TransparencyLogEntry> {
-    check_algorithm(entry.algorithm)?;
+    check_algorithm(entry.algorithm, 2)?;
     let url = super::under(&endpoint.url, "api/v2/log/entries")?;
     let digest = STANDARD.encode(entry.digest);
     let signature = STANDARD.encode(entry.signature);
-    let mut verifier = json!({ "keyDetails": "PKIX_ECDSA_P256_SHA_256" });
+    let mut verifier = json!({ "keyDetails": details(entry.algorithm) });
     match entry.verifier {
         Verifier::Certificate(c) => {
             verifier["x509Certificate"] = json!({ "rawBytes": STANDARD.encode(c.der()) });
@@ -148,7 +164,7 @@ async fn v1(
             (KindVersion::DsseV001, request)
         }
         None => {
-            check_algorithm(entry.algorithm)?;
+            check_algorithm(entry.algorithm, 1)?;
             let hash = json!({ "algorithm": "sha256", "value": hex::encode(entry.digest) });
             let signature = json!({ "content": signature, "publicKey": { "content": verifier } });
             let spec = json!({ "data": { "hash": hash }, "signature": signature });
