@@ -5,14 +5,12 @@
 start_registry "$TEMP/registry"
 "$PEERS_PY" "$interop/tiny_images.py" tiny
 
-need_sigstore_python
-
 url=http://127.0.0.1:$(free_port)
 who=dev@example.org
 identity=(--certificate-identity "$who" --certificate-oidc-issuer "$url")
 trust=(--trusted-root authority/trusted_root.json)
 services=(--signing-config authority/signing_config.json "${trust[@]}" --identity-token token)
-py=("$sigstore_venv/bin/sigstore" --trust-config authority/client_trust_config.json)
+py=("$SIGSTORE" --trust-config authority/client_trust_config.json)
 py_identity=(--cert-identity "$who" --cert-oidc-issuer "$url")
 
 start_authority() {

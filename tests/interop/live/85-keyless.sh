@@ -1,6 +1,7 @@
-# What we sign with an identity, against our own authority, cosign accepts: signatures and attestations of an
-# image, as bundles and, with a Rekor v1 log, in its older form; sigstore-python accepts the bundle of a file. A second
-# signature by the same identity adds nothing, and nobody is told who was not named.
+# What we sign with an identity, against our own authority, cosign, sigstore-python and @sigstore/verify accept:
+# signatures and attestations of an image, as bundles and, with a Rekor v1 log, cosign in its older form; and we accept
+# what cosign and sigstore-python make, of files and images. A second signature by the same identity adds nothing, and
+# nobody is told who was not named.
 . "$(dirname "$0")/common.sh"
 start_registry "$TEMP/registry"
 "$PEERS_PY" "$interop/tiny_images.py" tiny
@@ -24,16 +25,52 @@ printf '{"buildDefinition":{},"runDetails":{}}\n' >predicate.json
 part 'sign and attest, cosign accepts'
 push_layout tiny image app
 ref=$REG/app@$(digest_of "$REG/app:image")
-check 'sign' 0 '' "${sw[@]}" sign "${ours[@]}" "$ref"
+check 'sign' 0 '' "${sw[@]}" sign "${ours[@]}" --bundle signature.json "$ref"
 check 'cosign verify' 0 "$bundle_signature" "$COSIGN" verify --output json "${trust[@]}" "${identity[@]}" "$ref"
 check 'cosign verify, another identity' 1 'no matching' "$COSIGN" verify "${trust[@]}" --certificate-identity "x$who" --certificate-oidc-issuer "$url" "$ref"
-check 'attest' 0 '' "${sw[@]}" attest "${ours[@]}" --type slsaprovenance1 --predicate predicate.json "$ref"
+check 'attest' 0 '' "${sw[@]}" attest "${ours[@]}" --bundle attestation.json --type slsaprovenance1 --predicate predicate.json "$ref"
 check 'cosign verify-attestation' 0 '"payload"' "$COSIGN" verify-attestation "${trust[@]}" "${identity[@]}" --type slsaprovenance1 "$ref"
 check 'we accept it' 0 '' "${sw[@]}" verify "${trust[@]}" "${identity[@]}" "$ref"
 check 'a second sign adds nothing' 0 'present' "${sw[@]}" sign "${ours[@]}" "$ref"
 
+part 'the same bundles, by others'
+py=("$SIGSTORE" --trust-config authority/client_trust_config.json)
+py_identity=(--cert-identity "$who" --cert-oidc-issuer "$url")
+js=("$NODE" "$SIGSTORE_JS/verify.mjs" authority/trusted_root.json)
+check 'sigstore-python: attestation' 0 'OK' "${py[@]}" verify identity "${py_identity[@]}" --bundle attestation.json "${ref#*@}"
+check '… of another image: refused' 1 '' "${py[@]}" verify identity "${py_identity[@]}" --bundle attestation.json "sha256:$(printf %064d 0)"
+# As with cosign's own signatures of images: their statement gives the subject no name, and sigstore-python wants one.
+check 'sigstore-python: not the signature' 1 'subject.0.name' "${py[@]}" verify identity "${py_identity[@]}" --bundle signature.json "${ref#*@}"
+for bundle in signature attestation; do
+  check "@sigstore/verify: $bundle" 0 '^verified: ' "${js[@]}" "$bundle.json" "$who" "$url"
+  check '… by another identity: refused' 1 '^not verified: ' "${js[@]}" "$bundle.json" "x$who" "$url"
+  sed 's/"payload":"\(.\{40\}\)./"payload":"\1A/' "$bundle.json" >changed.json
+  check '… and changed: refused' 1 '^not verified: ' "${js[@]}" changed.json "$who" "$url"
+done
+
+part 'what they sign, we accept'
+services=(--yes --signing-config authority/signing_config.json "${trust[@]}" --identity-token token)
+printf '{"buildDefinition":{"buildType":"https://b.example","externalParameters":{}},"runDetails":{"builder":{"id":"https://b.example"}}}' >slsa.json
+for file in cosign-file python-file; do printf '%s\n' "$file" >"$file"; done
+check 'cosign sign-blob' 0 '' "$COSIGN" sign-blob "${services[@]}" --bundle cosign-file.blob.json cosign-file
+check 'cosign attest-blob' 0 '' "$COSIGN" attest-blob "${services[@]}" --bundle cosign-file.dsse.json --type slsaprovenance1 --predicate slsa.json cosign-file
+check 'sigstore-python sign' 0 '' "${py[@]}" sign --identity-token "$(cat token)" --bundle python-file.blob.json python-file
+check 'sigstore-python attest' 0 '' "${py[@]}" attest --identity-token "$(cat token)" --predicate slsa.json --predicate-type https://slsa.dev/provenance/v1 --bundle python-file.dsse.json python-file
+for file in cosign-file python-file; do
+  for bundle in blob dsse; do
+    check "verify-blob: $file, $bundle" 0 '' "${sw[@]}" verify-blob "${trust[@]}" "${identity[@]}" --bundle "$file.$bundle.json" "$file"
+    check '… another identity: no' 1 '' "${sw[@]}" verify-blob "${trust[@]}" --certificate-identity "x$who" --certificate-oidc-issuer "$url" --bundle "$file.$bundle.json" "$file"
+    check '… another file: no' 1 '' "${sw[@]}" verify-blob "${trust[@]}" "${identity[@]}" --bundle "$file.$bundle.json" predicate.json
+  done
+done
+push_layout tiny index theirs
+theirs=$REG/theirs@$(digest_of "$REG/theirs:index")
+check 'cosign sign -r' 0 '' "$COSIGN" sign --recursive "${services[@]}" "$theirs"
+check 'cosign attest' 0 '' "$COSIGN" attest "${services[@]}" --type slsaprovenance1 --predicate slsa.json "$theirs"
+check 'we verify the index' 0 'allowed' "${sw[@]}" verify "${trust[@]}" "${identity[@]}" --type slsaprovenance1 "$theirs"
+check '… another identity: no' 1 'denied' "${sw[@]}" verify "${trust[@]}" --certificate-identity "x$who" --certificate-oidc-issuer "$url" "$theirs"
+
 part 'the older form, with the promise of a Rekor v1 log'
-need_sigstore_python
 log=127.0.0.1:$(free_port)
 "$sigstore_venv/bin/python" "$interop/rekor_v1.py" "${log#*:}" authority/trusted_root.json >v1_root.json &
 interop_pids+=("$!")

@@ -3,12 +3,6 @@
 # forms that `trust export` writes are used by the other tools as they are.
 . "$(dirname "$0")/common.sh"
 
-sigstore_venv=$SEAWORTHY_PEERS/venv-sigstore
-if [ ! -x "$sigstore_venv/bin/sigstore" ]; then
-  rm -rf "$sigstore_venv"
-  python3 -m venv "$sigstore_venv"
-  "$sigstore_venv/bin/python" -m pip install -q --disable-pip-version-check 'sigstore==4.5.1' >&2
-fi
 make_mirror=("$sigstore_venv/bin/python" "$interop/tuf_mirror.py")
 
 # Nothing of the user's own, and none of these clients finds what another one kept.

@@ -47,13 +47,5 @@ spec:
 YAML
 }
 
-# sigstore-python, in a folder of its own beside the other peers: it pins versions that those do not. Sets
-# sigstore_venv.
-need_sigstore_python() {
-  sigstore_venv=$SEAWORTHY_PEERS/venv-sigstore
-  if [ ! -x "$sigstore_venv/bin/sigstore" ]; then
-    rm -rf "$sigstore_venv"
-    python3 -m venv "$sigstore_venv"
-    "$sigstore_venv/bin/python" -m pip install -q --disable-pip-version-check 'sigstore==4.5.1' >&2
-  fi
-}
+# sigstore-python's folder: beside the program lies a Python that has its libraries.
+sigstore_venv=${SIGSTORE%/bin/*}

@@ -13,6 +13,7 @@ mod documents;
 mod fake;
 mod guide;
 mod interop;
+mod interop_keyless;
 mod issuer;
 mod keyless;
 mod kms;
