@@ -171,7 +171,9 @@ for kind in Pod Deployment StatefulSet DaemonSet ReplicaSet ReplicationControlle
   check 'server-side apply, unsigned' 1 "$reason" "${kubectl[@]}" apply --server-side -f bad.json
   check 'dry run, unsigned' 1 "$reason" "${kubectl[@]}" create --dry-run=server -f bad.json
   check 'server-side apply, signed' 0 'serverside-applied' "${kubectl[@]}" apply --server-side -f good.json
-  check 'then changed to the unsigned one' 1 "$reason" "${kubectl[@]}" apply --server-side --force-conflicts -f bad.json
+  # The template of a Job never changes: the API server itself says no, before it asks anybody.
+  [ "$kind" = Job ] ||
+    check 'then changed to the unsigned one' 1 "$reason" "${kubectl[@]}" apply --server-side --force-conflicts -f bad.json
 done
 
 part 'other ways in'
