@@ -3,7 +3,7 @@
 //! `drawer://NAME` is the key `$DRAWER/NAME.key` (`drawer` in the working folder without the variable). It
 //! speaks version `v1` as a plugin should, from `sigstore-kms-drawer` for other programs (cosign) and from
 //! within a test binary for `cargo test`. `DRAWER_MISBEHAVES` makes it a plugin that nobody wants:
-//! [`Misbehaviour`].
+//! `Misbehaviour`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

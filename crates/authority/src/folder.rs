@@ -1,7 +1,7 @@
 //! The authority's folder: who may write it, and where its logs are.
 //!
 //! One process has it at a time, by a lock that ends with the process. A rotation that was begun and not finished is
-//! finished by whoever has the folder next ([`crate::rotate`]). A backup is refused: it is old by the time it is
+//! finished by whoever has the folder next ([`crate::rotate()`]). A backup is refused: it is old by the time it is
 //! served, and a log that goes on from something old is a fork.
 
 use crate::config::Address;

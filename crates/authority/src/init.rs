@@ -19,7 +19,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// How long the authority's own certificates are valid: ten years. What is below the root can be replaced ([`crate::rotate`]).
+/// How long the authority's own certificates are valid: ten years. What is below the root can be replaced ([`crate::rotate()`]).
 const YEARS: i64 = 10;
 
 /// What a new authority is made from.

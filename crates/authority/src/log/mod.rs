@@ -5,7 +5,7 @@
 //! a queue that is full, or a disk that failed, is told to the client as "not now", never as success.
 //!
 //! An entry that is in the log already is not added again: a client whose answer was lost asks once more, and gets
-//! the same index ([`known`]).
+//! the same index (`known.rs`).
 
 pub mod checkpoint;
 mod known;
