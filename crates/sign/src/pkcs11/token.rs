@@ -337,7 +337,7 @@ mod tests {
     fn numbers_are_minimal_and_positive() {
         assert_eq!(uint(&[0, 0, 0x80]), [2, 2, 0, 0x80]);
         assert_eq!(uint(&[]), [2, 1, 0]);
-        assert_eq!(ecdsa_der(&[0, 1, 0xff, 2]), [0x30, 7, 2, 1, 1, 2, 3, 0, 0xff, 2]);
+        assert_eq!(ecdsa_der(&[0, 1, 0xff, 2]), [0x30, 8, 2, 1, 1, 2, 3, 0, 0xff, 2]);
         assert_eq!(tlv(4, &[7; 0x80])[..3], [4, 0x81, 0x80]);
         assert_eq!(tlv(4, &[7; 0x100])[..4], [4, 0x82, 1, 0]);
     }
