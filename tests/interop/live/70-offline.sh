@@ -33,6 +33,22 @@ for layout in "${layouts[@]}"; do
   done
 done
 
+part 'files, copies and bags'
+printf 'ahoy\n' >file
+first=oci:${layouts[0]}
+bag=oci-archive:bag.tar:team/app:1
+for command in "sign $first --key release.key" "attest $first --key release.key --type custom --predicate policy.json" \
+  'sign-blob --key release.key --bundle file.json file' 'verify-blob --key release.pub --bundle file.json file' \
+  "attest-blob --key release.key --type custom --predicate policy.json --bundle statement.json file" \
+  'verify-blob --key release.pub --bundle statement.json file' "inspect --key release.pub $first" "copy $first oci:copied:1" \
+  'pack oci:copied:1=team/app:1 -o bag.tar' "verify --key release.pub $bag" "tree --key release.pub $bag" \
+  'unpack bag.tar --to oci:unpacked' 'policy check policy.yaml' 'trust show public-good'; do
+  printf '{}' >policy.json
+  # shellcheck disable=SC2086
+  check "away and traced: ${command%% *}, ${command##* }" 0 '' "${away[@]}" strace -f -qq -o "$TEMP/trace" -e trace=network "${sw[@]}" $command --offline
+  same '… opens no socket' '' "$(grep -E '\b(socket|connect|bind|sendto|sendmsg)\(' "$TEMP/trace" || true)"
+done
+
 part 'what is not local'
 check 'a registry is refused before a socket is opened' '2|3|5' 'offline' strace -f -qq -o "$TEMP/trace" -e trace=network "${sw[@]}" verify --offline --key release.pub 127.0.0.1:9/app:1
 same '… indeed' '' "$(grep -E '\b(socket|connect)\(' "$TEMP/trace" || true)"
