@@ -48,6 +48,20 @@ for bundle in signature attestation; do
   check '… and changed: refused' 1 '^not verified: ' "${js[@]}" changed.json "$who" "$url"
 done
 
+part 'files that we sign, others accept'
+printf 'ahoy\n' >ours-file
+printf '{"buildDefinition":{"buildType":"https://b.example","externalParameters":{}},"runDetails":{"builder":{"id":"https://b.example"}}}' >slsa.json
+mine=(--signing-config authority/signing_config.json "${trust[@]}" --identity-token token)
+check 'sign-blob' 0 '' "${sw[@]}" sign-blob "${mine[@]}" --bundle ours.blob.json ours-file
+check 'attest-blob' 0 '' "${sw[@]}" attest-blob "${mine[@]}" --type slsaprovenance1 --predicate slsa.json --bundle ours.dsse.json ours-file
+check 'cosign verify-blob' 0 'Verified OK' "$COSIGN" verify-blob "${trust[@]}" "${identity[@]}" --bundle ours.blob.json ours-file
+check 'cosign verify-blob-attestation' 0 'Verified OK' "$COSIGN" verify-blob-attestation "${trust[@]}" "${identity[@]}" --type slsaprovenance1 --bundle ours.dsse.json ours-file
+check 'sigstore-python: the file' 0 'OK' "${py[@]}" verify identity "${py_identity[@]}" --bundle ours.blob.json ours-file
+check 'sigstore-python: the attestation' 0 'OK' "${py[@]}" verify identity "${py_identity[@]}" --bundle ours.dsse.json ours-file
+check '@sigstore/verify: the file' 0 '^verified: ' "${js[@]}" ours.blob.json "$who" "$url" ours-file
+check '… another file: refused' 1 '^not verified: ' "${js[@]}" ours.blob.json "$who" "$url" token
+check '@sigstore/verify: the attestation' 0 '^verified: ' "${js[@]}" ours.dsse.json "$who" "$url"
+
 part 'what they sign, we accept'
 services=(--yes --signing-config authority/signing_config.json "${trust[@]}" --identity-token token)
 printf '{"buildDefinition":{"buildType":"https://b.example","externalParameters":{}},"runDetails":{"builder":{"id":"https://b.example"}}}' >slsa.json
