@@ -13,18 +13,6 @@ services=(--signing-config authority/signing_config.json "${trust[@]}" --identit
 py=("$SIGSTORE" --trust-config authority/client_trust_config.json)
 py_identity=(--cert-identity "$who" --cert-oidc-issuer "$url")
 
-start_authority() {
-  "${sw[@]}" authority serve --dir authority --listen "${url#http://}" 2>"$TEMP/authority.log" &
-  authority_pid=$!
-  interop_pids+=("$authority_pid")
-  for _ in {1..200}; do
-    curl -fsS --noproxy '*' -m 2 -o /dev/null "$url/readyz" 2>/dev/null && return 0
-    kill -0 "$authority_pid" 2>/dev/null || break
-    sleep 0.05
-  done
-  cat "$TEMP/authority.log" >&2
-  return 1
-}
 size_of_log() {
   curl -fsS --noproxy '*' "$url/api/v2/checkpoint" | sed -n 2p
 }
@@ -32,7 +20,7 @@ size_of_log() {
 part 'init, serve, token'
 check 'init' 0 'trusted_root.json' "${sw[@]}" authority init --dir authority --url "$url"
 check 'a second init touches nothing' 2 'is not empty' "${sw[@]}" authority init --dir authority --url "$url"
-start_authority
+start_authority authority "$url"
 check 'a second server on the same folder is refused' 5 'another process serves' "${sw[@]}" authority serve --dir authority --listen 127.0.0.1:0
 check 'token' 0 '' "${sw[@]}" authority token --dir authority --subject "$who"
 cp "$OUT" token
@@ -94,7 +82,7 @@ for round in 1 2 3; do
   kill -9 "$authority_pid"
   wait "$authority_pid" 2>/dev/null || true
   wait "$signer" || true
-  start_authority
+  start_authority authority "$url"
   after=$(size_of_log)
   same "round $round: the log did not shrink" yes "$([ "$after" -ge "$before" ] && echo yes || echo "$before -> $after")"
   before=$after
@@ -112,7 +100,7 @@ same 'SIGTERM: it ends well' 0 "$code"
 
 part 'new keys, and a backup that comes back'
 check 'rotate everything' 0 'certificate-log' "${sw[@]}" authority rotate --dir authority log certificate-log issuer timestamps tokens
-start_authority
+start_authority authority "$url"
 "${sw[@]}" authority token --dir authority --subject "$who" >token
 check 'cosign signs with the new keys' 0 'Wrote bundle' "$COSIGN" sign-blob --yes "${services[@]}" --bundle new.json blob
 for bundle in blob new; do
@@ -128,7 +116,7 @@ wait "$authority_pid" || true
 check 'a backup is not served' 4 'is a backup' "${sw[@]}" authority serve --dir saved --listen 127.0.0.1:0
 mv authority lost
 check 'restore' 0 'log entries' "${sw[@]}" authority restore --from saved --dir authority
-start_authority
+start_authority authority "$url"
 check 'sigstore-python signs with what was restored' 0 'Transparency log entry created' "${py[@]}" sign --identity-token "$(cat token)" --overwrite blob-py
 for bundle in blob new; do
   check "cosign verifies $bundle.json with three logs" 0 'Verified OK' "$COSIGN" verify-blob --new-bundle-format "${trust[@]}" "${identity[@]}" --bundle "$bundle.json" blob

@@ -13,12 +13,7 @@ trust=(--trusted-root authority/trusted_root.json)
 ours=(--trust-config authority/client_trust_config.json --identity-token token)
 
 "${sw[@]}" authority init --dir authority --url "$url" >/dev/null
-"${sw[@]}" authority serve --dir authority --listen "${url#http://}" 2>"$TEMP/authority.log" &
-interop_pids+=("$!")
-for _ in {1..200}; do
-  curl -fsS --noproxy '*' -m 2 -o /dev/null "$url/readyz" 2>/dev/null && break
-  sleep 0.05
-done
+start_authority authority "$url"
 "${sw[@]}" authority token --dir authority --subject "$who" >token
 printf '{"buildDefinition":{},"runDetails":{}}\n' >predicate.json
 

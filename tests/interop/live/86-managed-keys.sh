@@ -4,12 +4,7 @@
 . "$(dirname "$0")/common.sh"
 url=http://127.0.0.1:$(free_port)
 "${sw[@]}" authority init --dir authority --url "$url" >/dev/null
-"${sw[@]}" authority serve --dir authority --listen "${url#http://}" 2>"$TEMP/authority.log" &
-interop_pids+=("$!")
-for _ in {1..200}; do
-  curl -fsS --noproxy '*' -m 2 -o /dev/null "$url/readyz" 2>/dev/null && break
-  sleep 0.05
-done
+start_authority authority "$url"
 root=(--trusted-root authority/trusted_root.json)
 services=(--signing-config authority/signing_config.json "${root[@]}")
 start_registry "$TEMP/registry"

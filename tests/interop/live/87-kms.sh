@@ -78,12 +78,7 @@ identity=(--certificate-identity "$who" --certificate-oidc-issuer "$url")
 trust=(--trusted-root authority/trusted_root.json)
 check 'init' 0 'trusted_root.json' "${sw[@]}" authority init --dir authority --url "$url" --kms drawer://sigstore
 same 'no key is in a file of the authority' '' "$(find authority -name '*.key')"
-"${sw[@]}" authority serve --dir authority --listen "${url#http://}" 2>"$TEMP/authority.log" &
-interop_pids+=("$!")
-for _ in {1..200}; do
-  curl -fsS --noproxy '*' -m 2 -o /dev/null "$url/readyz" 2>/dev/null && break
-  sleep 0.05
-done
+start_authority authority "$url"
 "${sw[@]}" authority token --dir authority --subject "$who" >token
 check 'cosign sign-blob' 0 'Wrote bundle' "$COSIGN" sign-blob --yes --signing-config authority/signing_config.json "${trust[@]}" --identity-token token --bundle blob.json file
 check 'cosign verify-blob' 0 'Verified OK' "$COSIGN" verify-blob --new-bundle-format "${trust[@]}" "${identity[@]}" --bundle blob.json file

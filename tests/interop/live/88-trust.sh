@@ -9,17 +9,6 @@ make_mirror=("$sigstore_venv/bin/python" "$interop/tuf_mirror.py")
 mkdir home
 export HOME=$TEMP/home XDG_DATA_HOME=$TEMP/home/data XDG_CACHE_HOME=$TEMP/home/cache SEAWORTHY_STATE_DIR=$TEMP/state
 
-start_authority() { # DIR URL
-  "${sw[@]}" authority serve --dir "$1" --listen "${2#http://}" 2>"$TEMP/$1.log" &
-  interop_pids+=("$!")
-  for _ in {1..200}; do
-    curl -fsS --noproxy '*' -m 2 -o /dev/null "$2/readyz" 2>/dev/null && return 0
-    sleep 0.05
-  done
-  cat "$TEMP/$1.log" >&2
-  return 1
-}
-
 who=dev@example.org
 first=http://127.0.0.1:$(free_port)
 "$SEAWORTHY" authority init --dir first --url "$first" >/dev/null

@@ -7,12 +7,7 @@ our_keys release
 url=http://127.0.0.1:$(free_port)
 who=dev@example.org
 "${sw[@]}" authority init --dir authority --url "$url" >/dev/null
-"${sw[@]}" authority serve --quiet --dir authority --listen "${url#http://}" 2>"$TEMP/authority.log" &
-interop_pids+=("$!")
-for _ in {1..200}; do
-  curl -fsS --noproxy '*' -m 2 -o /dev/null "$url/readyz" 2>/dev/null && break
-  sleep 0.05
-done
+start_authority authority "$url"
 "${sw[@]}" authority token --dir authority --subject "$who" >token
 services=(--signing-config authority/signing_config.json --trusted-root authority/trusted_root.json)
 trust=(--trusted-root authority/trusted_root.json)

@@ -49,3 +49,18 @@ YAML
 
 # sigstore-python's folder: beside the program lies a Python that has its libraries.
 sigstore_venv=${SIGSTORE%/bin/*}
+
+# A server of the authority in DIR, at URL; sets authority_pid, and ends with the part. Returns when it can write, and
+# ends the part, with the server's words, where it never can: a check against nobody would fail for the wrong reason.
+start_authority() { # DIR URL
+  "$SEAWORTHY" authority serve --dir "$1" --listen "${2#http://}" 2>"$TEMP/$1.log" &
+  authority_pid=$!
+  interop_pids+=("$authority_pid")
+  for _ in {1..200}; do
+    curl -fsS --noproxy '*' -m 2 -o /dev/null "$2/readyz" 2>/dev/null && return 0
+    kill -0 "$authority_pid" 2>/dev/null || break
+    sleep 0.05
+  done
+  cat "$TEMP/$1.log" >&2
+  return 1
+}
