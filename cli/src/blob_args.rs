@@ -7,6 +7,20 @@ use crate::who::{Certificate, Proofs};
 use clap::Args;
 use std::path::PathBuf;
 
+/// The key that signs a file, where a key does.
+#[derive(Debug, Args)]
+pub(crate) struct FileKey {
+    /// Private key: a PEM file (cosign's, PKCS#8, SEC1 or PKCS#1), env://VARIABLE, NAME://RESOURCE for the
+    /// plugin sigstore-kms-NAME, or pkcs11:…; without it, an identity
+    /// signs
+    #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
+    pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) certificate: OwnCertificate,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
 /// Sign a file
 ///
 /// The signature is a Sigstore bundle, which cosign reads too. A file of any size is read once, in pieces;
@@ -20,15 +34,8 @@ Examples:
 pub(crate) struct SignBlob {
     /// The file; '-' reads standard input
     pub(crate) file: PathBuf,
-    /// Private key: a PEM file (cosign's, PKCS#8, SEC1 or PKCS#1), env://VARIABLE, NAME://RESOURCE for the
-    /// plugin sigstore-kms-NAME, or pkcs11:…; without it, an identity
-    /// signs
-    #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
-    pub(crate) key: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) certificate: OwnCertificate,
-    #[command(flatten)]
-    pub(crate) password: Password,
+    pub(crate) by: FileKey,
     /// Where to write the bundle; standard output without it
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: Option<PathBuf>,
@@ -46,15 +53,8 @@ pub(crate) struct AttestBlob {
     /// The file; '-' reads standard input
     #[arg(required_unless_present = "statement")]
     pub(crate) file: Option<PathBuf>,
-    /// Private key: a PEM file (cosign's, PKCS#8, SEC1 or PKCS#1), env://VARIABLE, NAME://RESOURCE for the
-    /// plugin sigstore-kms-NAME, or pkcs11:…; without it, an identity
-    /// signs
-    #[arg(long, value_name = "KEY", env = "SEAWORTHY_KEY")]
-    pub(crate) key: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) certificate: OwnCertificate,
-    #[command(flatten)]
-    pub(crate) password: Password,
+    pub(crate) by: FileKey,
     /// spdx, cyclonedx, slsaprovenance1, slsaprovenance02, vuln, openvex, link, custom, or a URI
     #[arg(long = "type", value_name = "TYPE", default_value = "custom")]
     pub(crate) predicate_type: String,

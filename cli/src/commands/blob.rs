@@ -1,13 +1,12 @@
 //! `sign-blob`, `attest-blob`, `verify-blob`: the same for files.
 
 use super::identity::{self, Made, Who};
-use crate::args::{Keyless, Password};
-use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
+use crate::args::Keyless;
+use crate::blob_args::{AttestBlob, FileKey, SignBlob, VerifyBlob};
 use crate::context::{self, Access};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::journal::{Journal, Kept};
 use crate::keys;
-use crate::pki_args::OwnCertificate;
 use crate::printer::{BAD, BOLD, DIM, GOOD, Printer, paint, plain};
 use crate::who;
 use seaworthy_oci::{Digest, OpenOptions};
@@ -51,19 +50,12 @@ enum Content {
 }
 
 impl FileSigner {
-    async fn new(
-        key: Option<&Path>,
-        certificate: &OwnCertificate,
-        password: &Password,
-        keyless: &Keyless,
-        options: &OpenOptions,
-        printer: &Printer,
-    ) -> Outcome<Self> {
-        let key = match key {
-            Some(path) => Some(keys::signer(path, password, options).await?),
+    async fn new(by: &FileKey, keyless: &Keyless, options: &OpenOptions, printer: &Printer) -> Outcome<Self> {
+        let key = match &by.key {
+            Some(path) => Some(keys::signer(path, &by.password, options).await?),
             None => None,
         };
-        let made = identity::certified_signer(keyless, key, certificate, Formats::Bundle, options)?;
+        let made = identity::certified_signer(keyless, key, &by.certificate, Formats::Bundle, options)?;
         let key = identity::public_key(made.signer.as_ref())?;
         identity::say_plan(&made.who, &key, &made.told, printer);
         Ok(Self { made, key })
@@ -200,31 +192,14 @@ struct Asked<'a> {
 }
 
 pub(crate) async fn sign(args: &SignBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let signer = FileSigner::new(
-        args.key.as_deref(),
-        &args.certificate,
-        &args.password,
-        &args.keyless,
-        options,
-        printer,
-    )
-    .await?;
+    let signer = FileSigner::new(&args.by, &args.keyless, options, printer).await?;
     let blob = read(&args.file, signer.made.signer.algorithm())?;
     let asked = Asked { file: &args.file, bundle: args.bundle.as_deref(), keyless: &args.keyless };
     signer.sign(&asked, &blob, &Content::File, printer).await
 }
 
 pub(crate) async fn attest(args: &AttestBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let signer = || {
-        FileSigner::new(
-            args.key.as_deref(),
-            &args.certificate,
-            &args.password,
-            &args.keyless,
-            options,
-            printer,
-        )
-    };
+    let signer = || FileSigner::new(&args.by, &args.keyless, options, printer);
     let asked = |file| Asked { file, bundle: args.bundle.as_deref(), keyless: &args.keyless };
     if let Some(path) = &args.statement {
         let payload = context::read_input(path, "statement")?;
