@@ -4,6 +4,7 @@
 
 use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
 use crate::pki_args::{OwnCertificate, PrivateCas};
+use crate::policy_args::Policy;
 use crate::trust_args::Trust;
 use crate::who::{Certificate, Proofs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -532,23 +533,6 @@ Example:
 pub(crate) struct Logout {
     /// The registry's host, with a port where it has one
     pub(crate) registry: String,
-}
-
-/// Work on policy files
-#[derive(Debug, Subcommand)]
-pub(crate) enum Policy {
-    Check(PolicyCheck),
-}
-
-/// Check that policies can mean what they say
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  seaworthy policy check policy.yaml")]
-pub(crate) struct PolicyCheck {
-    /// The policy files
-    #[arg(required = true)]
-    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Print shell completions

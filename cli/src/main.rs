@@ -12,11 +12,13 @@ mod exit;
 mod journal;
 mod keys;
 mod pki_args;
+mod policy_args;
 mod printer;
 mod transfer;
 mod trust;
 mod trust_args;
 mod who;
+mod yaml;
 
 use clap::Parser as _;
 use std::process::ExitCode;

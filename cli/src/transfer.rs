@@ -98,6 +98,8 @@ pub(crate) struct Transfer<'a> {
     pushed: BTreeMap<Digest, Location>,
     /// Layers that the source has not, because the destination has them.
     left_out: BTreeSet<Digest>,
+    /// Layers that nobody wants at the destination.
+    skipped: BTreeSet<Digest>,
 }
 
 /// A blob on its way.
@@ -134,7 +136,12 @@ impl<'a> Transfer<'a> {
 
     /// A transfer from a place that lacks the layers `left_out`.
     pub(crate) fn without(printer: &'a Printer, left_out: BTreeSet<Digest>) -> Self {
-        Self { printer, pushed: BTreeMap::new(), left_out }
+        Self { printer, pushed: BTreeMap::new(), left_out, skipped: BTreeSet::new() }
+    }
+
+    /// A transfer of everything but the layers `skipped`: what is at the destination can be judged and not run.
+    pub(crate) fn skipping(printer: &'a Printer, skipped: BTreeSet<Digest>) -> Self {
+        Self { skipped, ..Self::new(printer) }
     }
 
     /// Puts `closure`, which was found in `source`, into `sink`, and its image under `tag`.
@@ -148,7 +155,7 @@ impl<'a> Transfer<'a> {
         let mut moved = Moved { manifests: closure.manifests().len(), ..Moved::default() };
         let mut blobs = closure.image_blobs()?;
         blobs.append(&mut closure.evidence_blobs()?);
-        for blob in blobs.values() {
+        for blob in blobs.values().filter(|blob| !self.skipped.contains(&blob.digest)).collect::<Vec<_>>() {
             self.blob(source, blob, sink, &mut moved.blobs).await?;
         }
         let Some((root, parts)) = closure.image.split_last() else {

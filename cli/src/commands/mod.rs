@@ -22,7 +22,7 @@ mod unpack;
 mod verdict;
 mod verify;
 
-use crate::args::{Cli, Command, Policy};
+use crate::args::{Cli, Command};
 use crate::exit::Outcome;
 use crate::printer::Printer;
 
@@ -48,7 +48,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::PublicKey(args) => keygen::public(args, &options, printer).await,
         Command::Login(args) => login::login(args, &options, printer).await,
         Command::Logout(args) => login::logout(args, printer),
-        Command::Policy(Policy::Check(args)) => policy::check(args, printer),
+        Command::Policy(command) => policy::run(command, &options, printer).await,
         Command::Trust(command) => trust::run(command, &options, printer).await,
         Command::Authority(command) => authority::run(command, &options, printer).await,
         Command::Completion(args) => completion::run(args, printer),

@@ -1,12 +1,25 @@
-//! `policy check`: can each policy mean what it says?
+//! `policy check`: can each policy mean what it says? And the other verbs of `policy`, a file each.
 
-use crate::args::PolicyCheck;
+mod cases;
+mod record;
+mod test;
+
 use crate::context;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::policy_args::{self, PolicyCheck};
 use crate::printer::{BAD, GOOD, Printer, paint, plain};
+use seaworthy_oci::OpenOptions;
 use seaworthy_verifier::{Mode, Policy, PolicyError, Problem};
 use serde::Serialize;
 use std::path::PathBuf;
+
+pub(crate) async fn run(command: &policy_args::Policy, options: &OpenOptions, printer: &Printer) -> Outcome {
+    match command {
+        policy_args::Policy::Check(args) => check(args, printer),
+        policy_args::Policy::Test(args) => test::run(args, printer).await,
+        policy_args::Policy::Record(args) => record::run(args, options, printer).await,
+    }
+}
 
 /// Loads the policies of all `files`.
 pub(crate) fn load(files: &[PathBuf]) -> Outcome<Vec<Policy>> {
@@ -39,7 +52,7 @@ struct Named {
     mode: Mode,
 }
 
-pub(crate) fn check(args: &PolicyCheck, printer: &Printer) -> Outcome {
+fn check(args: &PolicyCheck, printer: &Printer) -> Outcome {
     let mut checked: Vec<Checked> = Vec::new();
     let mut all: Vec<Policy> = Vec::new();
     for file in &args.files {

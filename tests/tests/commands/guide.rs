@@ -108,6 +108,11 @@ fn key_rotation() {
 }
 
 #[test]
+fn policy_tests() {
+    follow("policy-tests.md");
+}
+
+#[test]
 fn every_page_is_followed() {
     let mut pages: Vec<String> = std::fs::read_dir(root().join("docs/guide"))
         .unwrap()
@@ -122,6 +127,7 @@ fn every_page_is_followed() {
         "kms.md",
         "migrate-from-cosign.md",
         "pipeline.md",
+        "policy-tests.md",
         "private-sigstore.md",
         "sboms.md",
     ];

@@ -22,6 +22,7 @@ mod outcomes;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
 mod pki;
+mod policy_tests;
 mod rekor_v1;
 mod services;
 mod snapshots;

@@ -331,6 +331,30 @@ fn policy_check() {
 }
 
 #[test]
+fn policy_test() {
+    let world = World::new();
+    world.released("harbor", "harbor");
+    let record = |case: &str, image: &str| {
+        let mut ran = world.run(&format!(
+            "policy record --policy testdata/policies/demo.yaml --to demo.test.yaml --case '{case}' --as oci:app {image}"
+        ));
+        ran.command = ran.command.replace("  ", " ");
+        ran
+    };
+    snapshot!("policy-record", record("a release", "oci:harbor"));
+    snapshot!("policy-record-denied", record("unsigned", "oci:testdata/images/harbor"));
+    snapshot!("policy-record-twice", record("unsigned", "oci:testdata/images/harbor"));
+    let file = world.path("demo.test.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("name: a release") && text.contains("    now: 20"), "{text}");
+    snapshot!("policy-test", world.run("policy test demo.test.yaml"));
+    std::fs::write(&file, text.replace("signature-missing", "sbom-too-old")).unwrap();
+    snapshot!("policy-test-failed", world.run("policy test demo.test.yaml"));
+    snapshot!("policy-test-json", world.run("policy test demo.test.yaml --output json"));
+    snapshot!("policy-test-nothing", world.run("policy test home"));
+}
+
+#[test]
 fn references() {
     let world = World::new();
     snapshot!("reference-bad", world.run("tree 'Example.com/UPPER'"));

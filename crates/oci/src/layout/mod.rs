@@ -25,6 +25,8 @@ use crate::source::{BlobReader, Referrers, Selector, Source};
 use async_trait::async_trait;
 use index::IndexFile;
 use serde::Deserialize;
+#[cfg(feature = "push")]
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -45,6 +47,20 @@ pub struct Layout {
 struct Dir {
     path: PathBuf,
     location: Location,
+    /// Blobs that manifests may name although they are not there.
+    #[cfg(feature = "push")]
+    left_out: BTreeSet<Digest>,
+}
+
+impl Dir {
+    fn at(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            location: Location::Layout(path.into()),
+            #[cfg(feature = "push")]
+            left_out: BTreeSet::new(),
+        }
+    }
 }
 
 impl Layout {
@@ -71,8 +87,21 @@ impl Layout {
         Ok(layout)
     }
 
+    /// [`Layout::create`] for a recording: manifests are taken although these blobs of theirs will never be there.
+    /// Such an image can be judged, and not be run.
+    ///
+    /// # Errors
+    /// As [`Layout::create`].
+    #[cfg(feature = "push")]
+    pub fn create_without(path: &Path, left_out: BTreeSet<Digest>) -> Result<Self> {
+        let layout = Self { dir: Arc::new(Dir { left_out, ..Dir::at(path) }) };
+        layout.dir.make()?;
+        layout.check()?;
+        Ok(layout)
+    }
+
     fn at(path: &Path) -> Self {
-        Self { dir: Arc::new(Dir { path: path.into(), location: Location::Layout(path.into()) }) }
+        Self { dir: Arc::new(Dir::at(path)) }
     }
 
     fn check(&self) -> Result<()> {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::manifest::{Image, Index, annotation, media_type};
-use crate::{Pushed, Sink};
+use crate::{Manifest, Pushed, Sink};
 use serde_json::json;
 
 async fn put(layout: &Layout, media_type: &str, bytes: &[u8]) -> Descriptor {
@@ -422,4 +422,23 @@ proptest::proptest! {
             proptest::prop_assert_eq!(error.class(), crate::Class::Broken);
         }
     }
+}
+
+#[tokio::test]
+async fn a_recording_may_lack_what_it_leaves_out_and_nothing_else() {
+    let (whole, part) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let layout = Layout::create(whole.path()).unwrap();
+    let made = image(&layout, "a").await;
+    let Manifest::Image(parsed) = made.parse().unwrap() else { panic!("an index") };
+    let layers: BTreeSet<Digest> = parsed.layers.iter().map(|l| l.digest.clone()).collect();
+    let recording = Layout::create_without(part.path(), layers).unwrap();
+    let error = recording.push_manifest(&made, None).await.unwrap_err();
+    assert!(error.to_string().contains(&parsed.config.digest.to_string()), "{error}");
+    let config = layout.blob_bytes(&parsed.config, 1 << 20).await.unwrap();
+    recording.push_blob(&parsed.config, &config).await.unwrap();
+    recording.push_manifest(&made, Some("a")).await.unwrap();
+    let read = recording.manifest(Selector::Tag("a")).await.unwrap().unwrap();
+    assert_eq!(read.descriptor.digest, made.descriptor.digest);
+    // Whoever opens it without saying so is held to what a layout is.
+    assert!(Layout::open(part.path()).unwrap().push_manifest(&made, None).await.is_err());
 }

@@ -176,7 +176,8 @@ impl Dir {
             Manifest::Index(index) => index.manifests.iter().collect(),
         };
         // Layers with foreign urls may lie elsewhere for good.
-        for descriptor in needed.into_iter().filter(|d| d.urls.is_empty()) {
+        let wanted = |d: &&Descriptor| d.urls.is_empty() && !self.left_out.contains(&d.digest);
+        for descriptor in needed.into_iter().filter(wanted) {
             if !self.has(descriptor)? {
                 let why = format!("it names {}, which is not there yet", descriptor.digest);
                 let on = format!("{}@{}", self.location, manifest.descriptor.digest);
