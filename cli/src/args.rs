@@ -233,6 +233,7 @@ pub(crate) struct Attest {
 #[command(after_help = "\
 Examples:
   seaworthy verify --policy policy.yaml registry.example/app:1.0
+  seaworthy verify --policy policy.yaml --namespace production registry.example/app:1.0
   seaworthy verify --key release.pub --type spdx registry.example/app:1.0
   seaworthy verify --offline --key release.pub oci:build
   seaworthy verify --ca-roots root.pem --ca-intermediates ca.pem --crl root.crl --crl ca.crl \\
@@ -276,6 +277,9 @@ pub(crate) struct Verify {
     /// Judge for this platform; all platforms of an index without it
     #[arg(long, value_name = "OS/ARCH")]
     pub(crate) platform: Vec<String>,
+    /// Judge as the webhook would for this namespace; without it, a yes is a yes in each
+    #[arg(long, short = 'n', value_name = "NAME")]
+    pub(crate) namespace: Option<seaworthy_verifier::Namespace>,
     /// Print the whole tree of reasons, also for a yes
     #[arg(long)]
     pub(crate) explain: bool,

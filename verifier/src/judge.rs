@@ -15,6 +15,7 @@ use crate::check::{self, Claim, Examined, Outcome, Question};
 use crate::error::Error;
 use crate::evidence::{self, Item, Kind, Tagged};
 use crate::policy::rules::{self, Findings, Target};
+use crate::policy::scope::{self, Matching};
 use crate::policy::{AttestationRule, Mode, Policy, SbomRule, Signers, Wanted};
 use crate::statement::PredicateType;
 use crate::verdict::{
@@ -37,26 +38,28 @@ pub(crate) async fn judge(
     manifest: Option<RawManifest>,
     name: &ImageName,
 ) -> Result<Verdict, Error> {
-    let policies: Vec<&Policy> = verifier.policies.iter().filter(|p| p.matches(name)).collect();
+    let namespace = verifier.context.namespace.as_ref();
     let mut verdict = Verdict {
         api_version: VERDICT_VERSION,
         decision: Decision::Deny,
         reason: String::new(),
         name: name.to_string(),
         tag: image.tag().map(str::to_owned),
+        namespace: namespace.cloned(),
         digest: image.digest().to_string(),
         would_deny: false,
         warnings: Vec::new(),
         refusals: Vec::new(),
         policies: Vec::new(),
     };
-    if policies.is_empty() {
-        let why = Explanation::new(Refusal::NoPolicyMatches, format!("no policy matches {name}"))
-            .hint("add a policy whose images match this name");
-        verdict.reason = why.to_string();
-        verdict.refusals.push(why);
-        return Ok(verdict);
-    }
+    let policies = match scope::select(&verifier.policies, name, namespace) {
+        Ok(policies) => policies,
+        Err(why) => {
+            verdict.reason = why.to_string();
+            verdict.refusals.push(why);
+            return Ok(verdict);
+        }
+    };
     verdict.policies = match inspected(verifier, source, image, manifest, &policies).await {
         Ok(verdicts) => verdicts,
         Err(error) if policies.iter().all(|p| p.mode != Mode::Enforce) => {
@@ -92,9 +95,9 @@ fn undecided(verdict: &Verdict) -> Option<Explanation> {
     found
 }
 
-fn unknown(policy: &Policy, why: Explanation) -> PolicyVerdict {
+fn unknown(policy: &Matching<'_>, why: Explanation) -> PolicyVerdict {
     PolicyVerdict {
-        policy: policy.name.clone(),
+        policy: policy.name().to_owned(),
         mode: policy.mode,
         decision: Decision::Deny,
         refusals: vec![why],
@@ -128,7 +131,10 @@ fn conclude(verdict: &mut Verdict) {
             let met = verdict.policies.iter().flat_map(|p| &p.subjects).flat_map(|s| &s.requirements).count();
             let names: Vec<String> = verdict.policies.iter().map(|p| format!("'{}'", p.policy)).collect();
             let plural = if names.len() == 1 { "policy" } else { "policies" };
-            format!("{plural} {} met ({met} requirements)", names.join(", "))
+            match met {
+                0 => format!("{plural} {} ask for nothing", names.join(", ")),
+                _ => format!("{plural} {} met ({met} requirements)", names.join(", ")),
+            }
         }
     };
 }
@@ -182,8 +188,11 @@ async fn inspected(
     source: &dyn Source,
     image: &Pinned,
     manifest: Option<RawManifest>,
-    policies: &[&Policy],
+    policies: &[Matching<'_>],
 ) -> Result<Vec<PolicyVerdict>, Error> {
+    if let Some(foregone) = policies.iter().map(Matching::foregone).collect() {
+        return Ok(foregone);
+    }
     let mut inspected = walk(verifier, source, image, manifest).await?;
     inspected.pieces = policies.iter().map(|_| Vec::new()).collect();
     inspected.look(verifier, source, policies, Look::Needed).await?;
@@ -239,7 +248,7 @@ fn tags(at: usize, deep: bool, look: Look) -> &'static [Tagged] {
 }
 
 impl Inspected {
-    fn apply_all(&self, policies: &[&Policy]) -> Vec<PolicyVerdict> {
+    fn apply_all(&self, policies: &[Matching<'_>]) -> Vec<PolicyVerdict> {
         policies.iter().zip(&self.pieces).map(|(policy, pieces)| self.apply(policy, pieces)).collect()
     }
 
@@ -248,7 +257,7 @@ impl Inspected {
         &mut self,
         verifier: &Verifier,
         source: &dyn Source,
-        policies: &[&Policy],
+        policies: &[Matching<'_>],
         look: Look,
     ) -> Result<(), Error> {
         let all: Vec<Digest> = self.subjects.iter().map(|s| s.digest.clone()).collect();
@@ -379,7 +388,10 @@ fn judge_sbom(
 
 impl Inspected {
     /// What `policy` says, given the evidence as it sees it.
-    fn apply(&self, policy: &Policy, pieces: &[Piece]) -> PolicyVerdict {
+    fn apply(&self, policy: &Matching<'_>, pieces: &[Piece]) -> PolicyVerdict {
+        if let Some(foregone) = policy.foregone() {
+            return foregone;
+        }
         let subjects: Vec<SubjectVerdict> = self
             .subjects
             .iter()

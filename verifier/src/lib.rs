@@ -57,7 +57,7 @@ pub use demand::{About, DemandError, Quorum};
 pub use error::Error;
 pub use identity::{Asked, Claim, Identity, IdentityError, IdentityRule};
 pub use key::{PUBLIC_KEY_BYTES, PublicKey};
-pub use policy::{ImageName, Mode, Policy, PolicyError, Problem, Requirement};
+pub use policy::{ImageName, Mode, Namespace, Policy, PolicyError, Problem, Requirement};
 pub use statement::PredicateType;
 pub use trust::{TRUSTED_ROOT_BYTES, Trust};
 pub use trust_file::TrustFile;
@@ -76,6 +76,8 @@ pub struct Context {
     pub now: Timestamp,
     /// Which platforms of an index.
     pub platforms: Platforms,
+    /// The namespace in which the image is to run. Without one, a yes is a yes in each: the strictest applies.
+    pub namespace: Option<Namespace>,
 }
 
 /// Which platforms of an index are judged. The index itself always is.

@@ -5,7 +5,7 @@
 //! Every "no" carries a [`Refusal`], whose code is stable and explained in `docs/reference/refusals.md`.
 //! There is no third decision: what could not be found out is an [`crate::Error`], not a verdict.
 
-use crate::policy::Mode;
+use crate::policy::{Mode, Namespace};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -56,8 +56,10 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// No policy matches the image's name, and what no policy speaks about is not allowed.
+    /// No policy matches the image's name in this namespace, and what no policy speaks about is not allowed.
     NoPolicyMatches = "no-policy-matches",
+    /// A policy in the cluster cannot be read, and what cannot be read cannot be met.
+    PolicyUnreadable = "policy-unreadable",
     /// The image has no signature at all.
     SignatureMissing = "signature-missing",
     /// There are signatures, and none of them is a valid one by a signer the policy asks for.
@@ -273,6 +275,9 @@ pub struct Verdict {
     /// The tag it was found under, if any: history, not identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// The namespace that it was judged for, if for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
     /// The digest that was judged, and no other.
     pub digest: String,
     /// Whether a policy in warn or audit mode would have denied it. Then `decision` may be `allow` all the

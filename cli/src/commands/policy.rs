@@ -68,7 +68,8 @@ fn check(args: &PolicyCheck, printer: &Printer) -> Outcome {
         });
     }
     // Two files may each be good and still not go together.
-    let context = seaworthy_verifier::Context { now: context::now(), platforms: Default::default() };
+    let (now, platforms) = (context::now(), Default::default());
+    let context = seaworthy_verifier::Context { now, platforms, namespace: None };
     if let Err(error) = seaworthy_verifier::Verifier::new(all, context) {
         checked.push(Checked { file: error.origin, good: false, policies: vec![], problems: error.problems });
     }

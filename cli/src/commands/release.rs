@@ -281,5 +281,5 @@ async fn read_back(
     let manifest = raw.parse()?;
     let opened = Opened { place, pinned, raw, manifest };
     let platforms = if wanted.is_empty() { Platforms::All } else { Platforms::Only(wanted.to_vec()) };
-    super::verify::judge(&opened, policies, platforms).await
+    super::verify::judge(&opened, policies, platforms, None).await
 }

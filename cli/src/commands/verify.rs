@@ -12,7 +12,7 @@ use seaworthy_oci::{
     BlobReader, Descriptor, Digest, Location, OpenOptions, RawManifest, Referrers, Selector, Source,
 };
 use seaworthy_verifier::{
-    Context, ImageName, Platforms, Policy, PredicateType, Requirement, Verdict, Verifier,
+    Context, ImageName, Namespace, Platforms, Policy, PredicateType, Requirement, Verdict, Verifier,
 };
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub(crate) async fn run(args: &Verify, options: &OpenOptions, printer: &Printer)
     };
     let opened = context::open(&args.image, options).await?;
     let opened = with_bundles(opened, &args.bundle)?;
-    let verdict = judge(&opened, policies, platforms).await?;
+    let verdict = judge(&opened, policies, platforms, args.namespace.clone()).await?;
     let detail = if args.explain { Detail::Full } else { Detail::Short };
     printer.result(&verdict, || verdict::human(&verdict, detail));
     Ok(exit(&verdict))
@@ -45,8 +45,9 @@ pub(crate) async fn judge(
     opened: &Opened<dyn Source>,
     policies: Vec<Policy>,
     platforms: Platforms,
+    namespace: Option<Namespace>,
 ) -> Outcome<Verdict> {
-    let context = Context { now: context::now(), platforms };
+    let context = Context { now: context::now(), platforms, namespace };
     let verifier = Verifier::new(policies, context).map_err(|e| super::policy::failure(&e))?;
     let name = ImageName::of(opened.pinned.location());
     verifier
@@ -57,6 +58,10 @@ pub(crate) async fn judge(
 
 /// The policies of the files, or the one that the flags say.
 async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> {
+    if args.namespace.is_some() && args.policy.is_empty() {
+        return Err(Failure::usage("--namespace has no effect without --policy")
+            .hint("keys and identities given as flags count in every namespace"));
+    }
     if !args.policy.is_empty() {
         if args.cas.is_given() || !args.cas.crl.is_empty() {
             return Err(Failure::usage("roots and revocation lists have no effect beside --policy")

@@ -18,6 +18,7 @@ mod issuer;
 mod keyless;
 mod kms;
 mod load;
+mod namespaces;
 mod outcomes;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;

@@ -27,11 +27,12 @@ pub use registries::RegistryName;
 pub use response::{Answer, ImageAnswer, Outcome};
 pub use review::{Request, User};
 
-use crate::{Context, Decision, ImageName, Mode, Platforms, Policy, Verdict, Verifier};
+use crate::policy::scope::{self, Matching};
+use crate::{Context, Decision, ImageName, Mode, Namespace, Platforms, Verdict, Verifier};
 use jiff::Timestamp;
 use memory::Memory;
 use policies::Key;
-use seaworthy_oci::{Location, OpenOptions, Reference, Repository, Source};
+use seaworthy_oci::{Digest, Location, OpenOptions, Reference, Repository, Source};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -104,6 +105,16 @@ struct Judged {
     would_deny: bool,
 }
 
+/// What the images of one review have in common.
+struct Asked {
+    /// All of a review by one set of policies, also if another comes meanwhile.
+    policies: Arc<Policies>,
+    /// None for an object of the cluster itself: then the strictest applies.
+    namespace: Option<Namespace>,
+    deadline: Instant,
+    budget: Duration,
+}
+
 /// A review, answered.
 #[derive(Debug)]
 pub struct Reviewed {
@@ -166,8 +177,15 @@ impl Admission {
                 let budget = patience.map_or(self.options.budget, |patience| {
                     self.options.budget.min(patience.saturating_sub(limits::HEADROOM))
                 });
-                let images = self.judge_all(&positions, Instant::now() + budget, budget).await;
-                (self.answer(&request, images), positions)
+                let (policies, deadline) = (self.policies(), Instant::now() + budget);
+                match namespace(&request) {
+                    Ok(namespace) => {
+                        let asked = Asked { policies, namespace, deadline, budget };
+                        let images = self.judge_all(&positions, Arc::new(asked)).await;
+                        (self.answer(&request, images), positions)
+                    }
+                    Err(why) => (Answer::refused(uid, Outcome::Malformed, why), Vec::new()),
+                }
             }
             Err(why @ (images::Unreadable::UnknownKind(_) | images::Unreadable::TooMany { .. })) => {
                 (Answer::refused(uid, Outcome::Denied, format!("denied: {why}")), Vec::new())
@@ -195,12 +213,7 @@ impl Admission {
     }
 
     /// Judges each distinct image once, at the same time, until `deadline`.
-    async fn judge_all(
-        self: &Arc<Self>,
-        positions: &[Position],
-        deadline: Instant,
-        budget: Duration,
-    ) -> Vec<ImageAnswer> {
+    async fn judge_all(self: &Arc<Self>, positions: &[Position], asked: Arc<Asked>) -> Vec<ImageAnswer> {
         let mut images: Vec<ImageAnswer> = Vec::new();
         for position in positions {
             match images.iter_mut().find(|i| i.image == position.image) {
@@ -219,12 +232,10 @@ impl Admission {
                 }),
             }
         }
-        // All of a review by one set of policies, also if another comes meanwhile.
-        let policies = self.policies();
         let mut tasks = JoinSet::new();
         for (at, image) in images.iter().enumerate() {
-            let (this, policies, text) = (Arc::clone(self), Arc::clone(&policies), image.image.clone());
-            tasks.spawn(async move { (at, this.judge_one(&policies, &text, deadline, budget).await) });
+            let (this, asked, text) = (Arc::clone(self), Arc::clone(&asked), image.image.clone());
+            tasks.spawn(async move { (at, this.judge_one(&asked, &text).await) });
         }
         // A task that panicked has no place in the list; its image keeps the doubt that it started with.
         while let Some(ended) = tasks.join_next().await {
@@ -239,13 +250,7 @@ impl Admission {
         images
     }
 
-    async fn judge_one(
-        self: &Arc<Self>,
-        policies: &Arc<Policies>,
-        text: &str,
-        deadline: Instant,
-        budget: Duration,
-    ) -> Said {
+    async fn judge_one(self: &Arc<Self>, asked: &Asked, text: &str) -> Said {
         let reference = match readable(text) {
             Ok(reference) => reference,
             Err(why) => return Said::new(Outcome::Denied, why),
@@ -254,20 +259,21 @@ impl Admission {
             return Said::new(Outcome::Denied, "it names no registry".into());
         };
         let name = ImageName::of(&reference.location);
-        let matching: Vec<&Policy> = policies.all.iter().filter(|p| p.matches(&name)).collect();
-        if matching.is_empty() {
-            return Said::new(Outcome::Denied, format!("no policy matches {name} [no-policy-matches]"));
-        }
+        let matching = match scope::select(&asked.policies.all, &name, asked.namespace.as_ref()) {
+            Ok(matching) => matching,
+            Err(why) => return Said::new(Outcome::Denied, with_hint(why.one_line(), why.hint.as_deref())),
+        };
         if let Err(why) = registries::check(repository, &self.options.registries) {
             return Said::new(Outcome::Denied, format!("{why} [registry-not-allowed]"));
         }
-        let found = match timeout_at(deadline, self.find_out(policies, &reference, repository, &name)).await {
+        let question = Question { asked, matching: &matching, name: &name };
+        let found = match timeout_at(asked.deadline, self.find_out(&question, &reference, repository)).await {
             Ok(found) => found,
             Err(_) => Err(Doubt {
                 certain: false,
                 why: format!(
                     "no answer within {:.1} s: the registry is slow or silent",
-                    budget.as_secs_f32()
+                    asked.budget.as_secs_f32()
                 ),
             }),
         };
@@ -276,11 +282,11 @@ impl Admission {
             Err(doubt) => doubt,
         };
         // A policy that only watches breaks nothing, also where there is nothing to see.
-        if matching.iter().all(|p| p.mode() != Mode::Enforce) {
+        if matching.iter().all(|p| p.mode != Mode::Enforce) {
             let mut said =
                 Said::new(Outcome::Allowed, format!("allowed, though it could not be judged: {}", doubt.why));
             said.would_deny = true;
-            let warned = matching.iter().filter(|p| p.mode() == Mode::Warn);
+            let warned = matching.iter().filter(|p| p.mode == Mode::Warn);
             said.warnings =
                 warned.map(|p| format!("policy '{}': could not find out: {}", p.name(), doubt.why)).collect();
             return said;
@@ -291,13 +297,13 @@ impl Admission {
     /// What the policies say about what `reference` means now.
     async fn find_out(
         self: &Arc<Self>,
-        policies: &Arc<Policies>,
+        question: &Question<'_>,
         reference: &Reference,
         repository: &Repository,
-        name: &ImageName,
     ) -> Result<Said, Doubt> {
+        let policies = &question.asked.policies;
         if let Some(digest) = &reference.digest {
-            let key = (name.to_string(), digest.clone());
+            let key = question.key(digest);
             if let Some(judged) = lock(&policies.verdicts).get(&key) {
                 return Ok(Said::from(&judged, &key, Remembered::Yes));
             }
@@ -305,7 +311,7 @@ impl Admission {
         let source = self.source(repository).await?;
         let (pinned, manifest) =
             seaworthy_oci::resolve(source.as_ref(), reference).await.map_err(Doubt::from)?;
-        let key: Key = (name.to_string(), pinned.digest().clone());
+        let key = question.key(pinned.digest());
         if let Some(judged) = lock(&policies.verdicts).get(&key) {
             return Ok(Said::from(&judged, &key, Remembered::Yes));
         }
@@ -314,9 +320,13 @@ impl Admission {
         let flight = policies.board(&key);
         let judge = async {
             let _permit = self.judgements.acquire().await.map_err(|e| e.to_string())?;
-            let context = Context { now: (self.options.clock)(), platforms: self.options.platforms.clone() };
+            let context = Context {
+                now: (self.options.clock)(),
+                platforms: self.options.platforms.clone(),
+                namespace: question.asked.namespace.clone(),
+            };
             let verifier = Verifier::new(policies.all.clone(), context).map_err(|e| e.to_string())?;
-            let verdict = verifier.judge_manifest(source.as_ref(), &pinned, manifest, name).await;
+            let verdict = verifier.judge_manifest(source.as_ref(), &pinned, manifest, question.name).await;
             let judged = Arc::new(Judged::from(&verdict.map_err(|e| with_hint(e.to_string(), e.hint()))?));
             let keep = match (judged.decision, judged.would_deny) {
                 (Decision::Allow, false) => limits::ALLOWED_FOR,
@@ -339,6 +349,30 @@ impl Admission {
         let source: Arc<dyn Source> = Arc::from(seaworthy_oci::open(&location, &self.options.open).await?);
         lock(&self.sources).put(repository.clone(), Arc::clone(&source), limits::SOURCE_FOR);
         Ok(source)
+    }
+}
+
+/// What is asked about one image.
+struct Question<'q> {
+    asked: &'q Asked,
+    matching: &'q [Matching<'q>],
+    name: &'q ImageName,
+}
+
+impl Question<'_> {
+    /// Under which a verdict is remembered: what it depends on, besides the policies whose memory it is. Namespaces in
+    /// which the same policies apply in the same modes share it.
+    fn key(&self, digest: &Digest) -> Key {
+        let applied = self.matching.iter().map(|m| (m.at, m.mode)).collect();
+        Key { name: self.name.to_string(), digest: digest.clone(), applied }
+    }
+}
+
+/// The namespace that `request` is about, if about one.
+fn namespace(request: &Request) -> Result<Option<Namespace>, String> {
+    match request.namespace.as_str() {
+        "" => Ok(None),
+        name => name.parse().map(Some),
     }
 }
 
@@ -409,14 +443,14 @@ impl Said {
         Self { outcome, reason, digest: None, warnings: Vec::new(), would_deny: false, remembered: false }
     }
 
-    fn from(judged: &Judged, (_, digest): &Key, remembered: Remembered) -> Self {
+    fn from(judged: &Judged, key: &Key, remembered: Remembered) -> Self {
         Self {
             outcome: match judged.decision {
                 Decision::Allow => Outcome::Allowed,
                 Decision::Deny => Outcome::Denied,
             },
             reason: judged.reason.clone(),
-            digest: Some(digest.to_string()),
+            digest: Some(key.digest.to_string()),
             warnings: judged.warnings.clone(),
             would_deny: judged.would_deny,
             remembered: matches!(remembered, Remembered::Yes),

@@ -6,7 +6,7 @@
 
 use super::memory::Memory;
 use super::{Judged, limits, lock};
-use crate::{Policy, PolicyError, Problem};
+use crate::{Mode, Policy, PolicyError, Problem};
 use jiff::Timestamp;
 use seaworthy_oci::Digest;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,8 +18,15 @@ use tokio::sync::OnceCell;
 /// Files of one set of policies, the keys and roots that they name included.
 const FILES: usize = 1_024;
 
-/// A repository, in canonical form, and a digest in it.
-pub(super) type Key = (String, Digest);
+/// What a verdict is about, and which of the policies it is by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// The repository, in canonical form.
+    pub(super) name: String,
+    pub(super) digest: Digest,
+    /// The policies that apply, by their place among all, and their modes.
+    pub(super) applied: Box<[(usize, Mode)]>,
+}
 /// A verdict that is being found, or why there is none, as text for people.
 type Cell = Arc<OnceCell<Result<Arc<Judged>, String>>>;
 

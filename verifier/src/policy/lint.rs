@@ -6,6 +6,7 @@
 
 mod certified;
 mod keyring;
+mod scope;
 
 use super::model::{At, ImagePolicy, PackageDoc, SbomDoc, SignatureDoc};
 use super::pattern::Pattern;
@@ -23,8 +24,10 @@ use std::path::Path;
 
 /// What `apiVersion` must say.
 const API_VERSION: &str = "seaworthy.dev/v1alpha1";
-/// What `kind` must say.
+/// What `kind` says, of a policy that may belong to a namespace.
 const KIND: &str = "ImagePolicy";
+/// What `kind` says, of one that may not.
+const CLUSTER_KIND: &str = "ClusterImagePolicy";
 
 pub(super) struct Lint<'a> {
     pub(super) problems: Vec<Problem>,
@@ -75,7 +78,7 @@ impl Lint<'_> {
                 format!("write apiVersion: {API_VERSION}"),
             );
         }
-        if document.kind.get() != KIND {
+        if ![KIND, CLUSTER_KIND].contains(&document.kind.get().as_str()) {
             let found = document.kind.get().escape_debug().to_string();
             self.say(&document.kind, format!("kind '{found}' is not known"), format!("write kind: {KIND}"));
         }
@@ -85,11 +88,16 @@ impl Lint<'_> {
         for authority in &spec.authorities {
             self.authority(authority);
         }
-        if spec.signatures.is_none() && spec.attestations.is_none() && spec.sbom.is_none() {
+        let scope = self.scope(document);
+        let silent = spec.signatures.is_none() && spec.attestations.is_none() && spec.sbom.is_none();
+        if let Some(requires) = spec.requires.as_ref().filter(|_| !silent) {
+            self.say(requires, "requires contradicts what the policy asks for", "leave it out");
+        }
+        if silent && spec.requires.is_none() {
             self.say(
                 &document.spec,
                 "the policy requires nothing: every image would be allowed",
-                "add signatures, attestations or sbom",
+                "add signatures, attestations or sbom; or say it: requires: nothing",
             );
         }
         let mut signatures = Vec::new();
@@ -144,9 +152,15 @@ impl Lint<'_> {
                 );
             }
         }
+        let name = match &scope.owner {
+            // Names with a slash are nobody else's.
+            Some(namespace) => format!("{namespace}/{}", document.metadata.name.get()),
+            None => document.metadata.name.get().clone(),
+        };
         Policy {
-            name: document.metadata.name.get().clone(),
+            name,
             mode: spec.mode,
+            scope,
             patterns,
             authorities: std::mem::take(&mut self.authorities),
             signatures,

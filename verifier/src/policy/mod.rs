@@ -9,6 +9,7 @@ mod lint;
 mod model;
 mod pattern;
 pub(crate) mod rules;
+pub(crate) mod scope;
 
 use crate::authority::Authority;
 use crate::statement::PredicateType;
@@ -16,6 +17,8 @@ use crate::verdict::Signer;
 use jiff::{SignedDuration, Timestamp};
 pub(crate) use model::At;
 use pattern::Pattern;
+pub use scope::Namespace;
+use scope::{Ground, Scope};
 use seaworthy_oci::{Location, Reference};
 use seaworthy_sbom::inventory::Ecosystem;
 use seaworthy_sbom::{license, purl::Purl, version::Range};
@@ -25,7 +28,8 @@ use std::fmt;
 use std::path::Path;
 
 /// What a policy's "no" does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Ordered from the mildest to the strictest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -86,6 +90,7 @@ pub enum Requirement {
 pub struct Policy {
     pub(crate) name: String,
     pub(crate) mode: Mode,
+    pub(crate) scope: Scope,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) authorities: Vec<Authority>,
     pub(crate) signatures: Vec<Signers>,
@@ -325,6 +330,7 @@ impl Policy {
         let mut policy = Self {
             name: "command-line".into(),
             mode: Mode::Enforce,
+            scope: Scope::default(),
             patterns: vec![Pattern::everything()],
             signatures: Vec::new(),
             attestations: Vec::new(),
@@ -356,17 +362,33 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Its name.
+    /// What stands for a policy that could not be read, of `namespace` if it belongs to one: it speaks about every
+    /// image, and is never met.
+    pub fn unreadable(name: &str, namespace: Option<Namespace>, why: impl Into<String>) -> Self {
+        let name = namespace.as_ref().map_or(name.to_owned(), |namespace| format!("{namespace}/{name}"));
+        Self {
+            name,
+            mode: Mode::Enforce,
+            scope: Scope { owner: namespace, ground: Ground::Unreadable(why.into()), ..Scope::default() },
+            patterns: vec![Pattern::everything()],
+            authorities: Vec::new(),
+            signatures: Vec::new(),
+            attestations: Vec::new(),
+            sbom: None,
+        }
+    }
+
+    /// Its name; with that of its namespace before it, if it belongs to one.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its mode.
+    /// Its mode, where `modes` says nothing else.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// Whether it speaks about images of this name.
+    /// Whether it speaks about images of this name, in some namespace at least.
     pub fn matches(&self, name: &ImageName) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(&name.0))
     }
@@ -390,6 +412,11 @@ impl Policy {
         let mut lines: Vec<String> = self.signatures.iter().map(|s| format!("signature {}", by(s))).collect();
         lines
             .extend(self.attestations.iter().map(|a| format!("attestation {} {}", a.wanted, by(&a.signers))));
+        match &self.scope.ground {
+            Ground::Rules => {}
+            Ground::Nothing => lines.push("nothing".into()),
+            Ground::Unreadable(why) => lines.push(format!("it cannot be read, and so cannot be met: {why}")),
+        }
         if let Some(sbom) = &self.sbom {
             lines.push(format!("SBOM for each platform {}", by(&sbom.signers)));
             lines.extend(sbom.max_age.map(|age| format!("SBOM no older than {age:#}")));

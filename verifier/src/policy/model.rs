@@ -45,7 +45,7 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for At<T> {
 pub(super) struct ImagePolicy {
     /// Always `seaworthy.dev/v1alpha1`.
     pub(super) api_version: At<String>,
-    /// Always `ImagePolicy`.
+    /// `ImagePolicy`, or `ClusterImagePolicy` for one that can belong to no namespace.
     pub(super) kind: At<String>,
     /// What the policy is called.
     pub(super) metadata: Metadata,
@@ -60,6 +60,8 @@ pub(super) struct ImagePolicy {
 pub(super) struct Metadata {
     /// A name of lower-case letters, digits, `-` and `.`, unique among the policies that are used together.
     pub(super) name: At<String>,
+    /// The namespace that the policy belongs to: it applies there alone, and only adds to what other policies ask.
+    pub(super) namespace: Option<At<String>>,
     /// Labels, for Kubernetes. They decide nothing.
     #[serde(default, rename = "labels")]
     pub(super) _labels: BTreeMap<String, String>,
@@ -76,6 +78,12 @@ pub(super) struct Spec {
     /// What a "no" does: `enforce` denies, `warn` allows and warns, `audit` allows and records.
     #[serde(default)]
     pub(super) mode: Mode,
+    /// Other modes for some namespaces and registries; of several that apply, the strictest counts.
+    pub(super) modes: Option<At<Vec<At<ModeDoc>>>>,
+    /// For which namespaces, by name, with `*` for any characters; all if left out.
+    pub(super) namespaces: Option<At<Vec<At<String>>>>,
+    /// `nothing`: the images of this policy come in unjudged, if no other policy asks for something.
+    pub(super) requires: Option<At<String>>,
     /// For which images: patterns over canonical names without tag and digest, `*` within a component, `**` for
     /// one or more components.
     pub(super) images: At<Vec<At<String>>>,
@@ -88,6 +96,19 @@ pub(super) struct Spec {
     pub(super) attestations: Option<At<Vec<At<AttestationDoc>>>>,
     /// What the SBOM of each platform must be like.
     pub(super) sbom: Option<At<SbomDoc>>,
+}
+
+/// Another mode for some places.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ModeDoc {
+    /// Namespaces by name, with `*` for any characters; all if left out.
+    pub(super) namespaces: Option<At<Vec<At<String>>>>,
+    /// Registries, as `host`, `host:port` or `*.domain`; all if left out.
+    pub(super) registries: Option<At<Vec<At<String>>>>,
+    /// The mode there.
+    pub(super) mode: At<Mode>,
 }
 
 /// Somebody who may sign: keys, a keyring, a keyless identity, or whoever a private PKI certifies.
@@ -295,7 +316,7 @@ mod tests {
     fn the_published_schema_is_true() {
         let mut schema = serde_json::to_value(schemars::schema_for!(ImagePolicy)).unwrap();
         schema["properties"]["apiVersion"]["const"] = "seaworthy.dev/v1alpha1".into();
-        schema["properties"]["kind"]["const"] = "ImagePolicy".into();
+        schema["properties"]["kind"]["enum"] = serde_json::json!(["ImagePolicy", "ClusterImagePolicy"]);
         schema["$id"] = "https://seaworthy.dev/schemas/policy.v1alpha1.json".into();
         let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/policy.schema.json");

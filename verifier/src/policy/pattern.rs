@@ -117,6 +117,25 @@ impl Pattern {
         Ok(Self(format!("{host}/{}{path}", if official { "library/" } else { "" })))
     }
 
+    /// Every image of a registry: a host as in a pattern, `*.` before it for all names below.
+    pub(crate) fn of_registry(host: &str) -> Result<Self, Refused> {
+        const HINT: &str = "write a host, host:port, or *.domain";
+        if host.contains("**") || host.contains('/') || LOCAL.iter().any(|p| host.starts_with(p)) {
+            return refused("that is no registry", HINT);
+        }
+        let pattern = Self::parse(&format!("{host}/**"))?;
+        // `registry` alone is an organisation of Docker Hub, and not a host.
+        match pattern.0.matches('/').count() {
+            1 => Ok(pattern),
+            _ => refused("that is no registry", HINT),
+        }
+    }
+
+    /// Whether `text` is what `pattern`, with `*` for any characters, says.
+    pub(crate) fn component_matches(pattern: &str, text: &str) -> bool {
+        within(pattern.as_bytes(), text.as_bytes())
+    }
+
     /// Whether the canonical `name` is meant.
     pub(crate) fn matches(&self, name: &str) -> bool {
         if self.0 == "**" {

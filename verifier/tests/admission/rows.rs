@@ -322,3 +322,62 @@ fn many_at_once_ask_for_one_verdict_once() {
     assert_eq!(world.lab.requests_to("GET", "/referrers/").len(), 1);
     assert_eq!(world.lab.requests_to("GET", "/manifests/1").len(), 20, "a tag is asked for every time");
 }
+
+/// The namespace decides by its name; the same image is judged for each, and one verdict is not the other's.
+#[test]
+fn c13_the_namespace_of_the_review_chooses_the_mode_by_name() {
+    let world = World::with(
+        |lab| {
+            policy("p", "enforce", &format!("{}/**", lab.host()), "release")
+                .replace("  authorities:", "  modes: [{namespaces: ['dev-*'], mode: warn}]\n  authorities:")
+        },
+        |_| {},
+    );
+    let image = world.unsigned("app", "1");
+    let asked = |namespace: &str| {
+        let mut object = pod(&[&image]);
+        // What a tenant writes chooses nothing.
+        object["metadata"]["namespace"] = "dev-1".into();
+        object["metadata"]["labels"] =
+            json!({ "namespace": "dev-1", "kubernetes.io/metadata.name": "dev-1" });
+        let mut review = create(&object);
+        review["request"]["namespace"] = namespace.into();
+        world.ask(&review)
+    };
+    for _ in 0..2 {
+        let warned = asked("dev-1");
+        allowed(&warned);
+        assert_eq!(warned.answer.images[0].warnings.len(), 1);
+        denied(&asked("prod"), "signature-missing");
+    }
+    // An object of the cluster itself: the strictest that any namespace could get.
+    denied(&asked(""), "signature-missing");
+    let odd = asked("../dev-1");
+    assert_eq!(odd.answer.outcome, Outcome::Malformed);
+    assert!(odd.answer.message().contains("no name of a namespace"), "{}", odd.answer.message());
+}
+
+/// What no policy speaks of in a namespace is denied there; namespaces share what is remembered where the same policies
+/// apply.
+#[test]
+fn a_policy_bound_to_namespaces_speaks_in_them_alone() {
+    let world = World::with(
+        |lab| {
+            policy("p", "enforce", &format!("{}/**", lab.host()), "release")
+                .replace("  authorities:", "  namespaces: ['team*']\n  authorities:")
+        },
+        |_| {},
+    );
+    let image = world.signed("app", "1");
+    let mut review = create(&pod(&[&image]));
+    let first = world.ask(&review);
+    allowed(&first);
+    let digest = first.answer.images[0].digest.clone().unwrap();
+    world.lab.forget_requests();
+    review = create(&pod(&[&format!("{image}@{digest}")]));
+    review["request"]["namespace"] = "team-2".into();
+    allowed(&world.ask(&review));
+    assert!(world.lab.requests().is_empty());
+    review["request"]["namespace"] = "other".into();
+    denied(&world.ask(&review), "in namespace other");
+}

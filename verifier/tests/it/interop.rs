@@ -32,7 +32,8 @@ fn judge(case: &str, tag: &str, keys: &[&str], requirement: Requirement) -> Verd
     run(async {
         let (source, pinned) = open(case, tag).await;
         let verifier =
-            Verifier::new(vec![policy], Context { now: now(), platforms: Platforms::All }).unwrap();
+            Verifier::new(vec![policy], Context { now: now(), platforms: Platforms::All, namespace: None })
+                .unwrap();
         let name = ImageName::of(pinned.location());
         verifier.judge(source.as_ref(), &pinned, &name).await.unwrap()
     })

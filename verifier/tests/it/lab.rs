@@ -301,7 +301,20 @@ impl Lab {
         policies: Vec<Policy>,
         platforms: Platforms,
     ) -> Result<Verdict, seaworthy_verifier::Error> {
-        let verifier = Verifier::new(policies, Context { now: now(), platforms }).unwrap();
+        let verifier = Verifier::new(policies, Context { now: now(), platforms, namespace: None }).unwrap();
+        run(verifier.judge(self, &self.pinned(image), &ImageName::of(&self.location)))
+    }
+
+    /// As the webhook judges for `namespace`.
+    pub fn judge_at(
+        &self,
+        image: &Descriptor,
+        policies: Vec<Policy>,
+        namespace: Option<&str>,
+    ) -> Result<Verdict, seaworthy_verifier::Error> {
+        let namespace = namespace.map(|n| n.parse().unwrap());
+        let context = Context { now: now(), platforms: Platforms::All, namespace };
+        let verifier = Verifier::new(policies, context).unwrap();
         run(verifier.judge(self, &self.pinned(image), &ImageName::of(&self.location)))
     }
 
@@ -324,12 +337,25 @@ pub fn policy(spec: &str, keys: &[(&str, &Key)]) -> Policy {
 }
 
 pub fn try_policy(spec: &str, keys: &[(&str, &Key)]) -> Result<Policy, seaworthy_verifier::PolicyError> {
+    try_named("name: test", spec, keys)
+}
+
+/// The same with this `metadata`, from its third column on.
+pub fn named(metadata: &str, spec: &str, keys: &[(&str, &Key)]) -> Policy {
+    try_named(metadata, spec, keys).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn try_named(
+    metadata: &str,
+    spec: &str,
+    keys: &[(&str, &Key)],
+) -> Result<Policy, seaworthy_verifier::PolicyError> {
     let dir = tempfile::tempdir().unwrap();
     for (name, key) in keys {
         std::fs::write(dir.path().join(format!("{name}.pub")), key.pem()).unwrap();
     }
     let text = format!(
-        "apiVersion: seaworthy.dev/v1alpha1\nkind: ImagePolicy\nmetadata:\n  name: test\nspec:\n{}",
+        "apiVersion: seaworthy.dev/v1alpha1\nkind: ImagePolicy\nmetadata:\n  {metadata}\nspec:\n{}",
         spec.lines().map(|l| format!("  {l}\n")).collect::<String>()
     );
     Policy::parse(&text, &dir.path().join("policy.yaml") as &Path, now()).map(|mut all| all.remove(0))

@@ -69,3 +69,61 @@ fn the_verdict_as_json() {
     assert_eq!(requirement["requirement"], "signature by release (0 of 1)");
     assert_eq!(requirement["refusals"][0]["code"], "signature-missing");
 }
+
+fn places(metadata: &str, places: &str) -> Policy {
+    let text = format!(
+        "images: ['**']\n{places}\nauthorities: [{{name: k, keys: [{{path: k.pub}}]}}]\nsignatures: [{{by: [k]}}]"
+    );
+    named(metadata, &text, &[("k", &Key::new(1))])
+}
+
+/// The mode goes by the namespace's name; without one, the strictest that any namespace could get.
+#[test]
+fn modes_by_namespace() {
+    let mut lab = Lab::new();
+    let image = lab.image("amd64");
+    let policies = || vec![places("name: p", "modes: [{namespaces: ['dev-*'], mode: warn}]")];
+    let at = |namespace| lab.judge_at(&image, policies(), namespace).unwrap();
+    assert_eq!((at(Some("dev-1")).decision, at(Some("dev-1")).warnings.len()), (Decision::Allow, 1));
+    assert_eq!(at(Some("prod")).decision, Decision::Deny);
+    assert_eq!(at(None).decision, Decision::Deny);
+    assert_eq!(serde_json::to_value(at(Some("prod"))).unwrap()["namespace"], "prod");
+}
+
+/// What no policy speaks of in a namespace is denied there; a policy of the namespace itself only asks for more.
+#[test]
+fn nobody_loosens_anything_from_inside_a_namespace() {
+    let mut lab = Lab::new();
+    let image = lab.image("amd64");
+    let team = || places("name: own\n  namespace: team", "mode: audit");
+    let alone = lab.judge_at(&image, vec![team()], Some("team")).unwrap();
+    assert!(alone.has(Refusal::NoPolicyMatches), "{alone:#?}");
+    let open = named("name: open", "images: ['**']\nnamespaces: [team]\nrequires: nothing", &[]);
+    let allowed = lab.judge_at(&image, vec![open.clone()], Some("team")).unwrap();
+    assert_eq!((allowed.decision, allowed.would_deny), (Decision::Allow, false));
+    assert!(allowed.reason.contains("ask for nothing"), "{}", allowed.reason);
+    assert_eq!(lab.judge_at(&image, vec![open.clone()], Some("else")).unwrap().decision, Decision::Deny);
+    assert_eq!(lab.judge_at(&image, vec![open.clone()], None).unwrap().decision, Decision::Deny);
+    let strict = places("name: own\n  namespace: team", "mode: enforce");
+    let both = lab.judge_at(&image, vec![open, strict], Some("team")).unwrap();
+    assert!(both.has(Refusal::SignatureMissing), "the strictest applies: {both:#?}");
+}
+
+/// A policy that cannot be read is never met, whatever else says yes.
+#[test]
+fn an_unreadable_policy_denies() {
+    let mut lab = Lab::new();
+    let image = lab.image("amd64");
+    let open = named("name: open", "images: ['**']\nnamespaces: [team]\nrequires: nothing", &[]);
+    let broken = Policy::unreadable("broken", Some("team".parse().unwrap()), "line 3: no");
+    let verdict = lab.judge_at(&image, vec![open.clone(), broken.clone()], Some("team")).unwrap();
+    assert!(verdict.has(Refusal::PolicyUnreadable), "{verdict:#?}");
+    assert!(
+        verdict.reason.contains("'team/broken'") && verdict.reason.contains("line 3"),
+        "{}",
+        verdict.reason
+    );
+    let other = named("name: open", "images: ['**']\nnamespaces: [other]\nrequires: nothing", &[]);
+    let elsewhere = lab.judge_at(&image, vec![other, broken], Some("other")).unwrap();
+    assert_eq!(elsewhere.decision, Decision::Allow, "it is that namespace's own");
+}

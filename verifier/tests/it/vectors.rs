@@ -201,7 +201,8 @@ fn every_folder_gets_the_verdict_that_it_says() {
             let source = seaworthy_oci::open(&reference.location, &options).await.unwrap();
             let (pinned, raw) = resolve(source.as_ref(), &reference).await.unwrap();
             let verifier =
-                Verifier::new(policies, Context { now: now(), platforms: Platforms::All }).unwrap();
+                Verifier::new(policies, Context { now: now(), platforms: Platforms::All, namespace: None })
+                    .unwrap();
             let name = ImageName::of(&reference.location);
             verifier.judge_manifest(source.as_ref(), &pinned, raw, &name).await.unwrap()
         });

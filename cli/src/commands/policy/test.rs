@@ -320,7 +320,8 @@ pub(super) async fn judge(
         [] => Platforms::All,
         some => Platforms::Only(some.to_vec()),
     };
-    let verifier = Verifier::new(policies, Context { now, platforms }).map_err(|e| super::failure(&e))?;
+    let verifier = Verifier::new(policies, Context { now, platforms, namespace: None })
+        .map_err(|e| super::failure(&e))?;
     Ok(match verifier.judge_manifest(place.as_ref(), &pinned, raw, name).await {
         Ok(verdict) => Judged::Verdict(Box::new(verdict)),
         Err(error) => Judged::Unknown(error.to_string()),
