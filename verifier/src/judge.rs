@@ -11,6 +11,9 @@
 //! Evidence is fetched once, checked for each policy, and let go before the next piece is fetched. What can neither
 //! fulfil nor break a requirement is looked at only where the answer is no, for the explanation.
 
+mod facts;
+mod provenance;
+
 use crate::check::{self, Claim, Examined, Outcome, Question};
 use crate::error::Error;
 use crate::evidence::{self, Item, Kind, Tagged};
@@ -24,6 +27,7 @@ use crate::verdict::{
 };
 use crate::walk::{Subject, Walk};
 use crate::{ImageName, Verifier};
+use facts::Facts;
 use jiff::Timestamp;
 use seaworthy_oci::{
     Digest, Error as OciError, ErrorKind, Manifest, Pinned, Platform, RawManifest, Selector, Source,
@@ -158,7 +162,7 @@ struct Piece {
 }
 
 enum Standing {
-    Good { signers: Vec<Signer>, about: Vec<Digest>, sbom: BTreeMap<Digest, Findings> },
+    Good { signers: Vec<Signer>, about: Vec<Digest>, sbom: BTreeMap<Digest, Findings>, facts: Facts },
     Bad(Explanation),
 }
 
@@ -261,7 +265,7 @@ impl Inspected {
         look: Look,
     ) -> Result<(), Error> {
         let all: Vec<Digest> = self.subjects.iter().map(|s| s.digest.clone()).collect();
-        let deep = policies.iter().any(|p| p.sbom.is_some() || !p.attestations.is_empty());
+        let deep = policies.iter().any(|p| p.asks_platforms());
         for (at, (digest, seen)) in all.iter().zip(&mut self.items).enumerate() {
             // Signatures count on the digest that was asked for alone: children need not be looked at for them.
             if at > 0 && !deep {
@@ -315,6 +319,10 @@ impl Piece {
                     Claim::Attestation(s) => (Kind::Attestation, Some(s.predicate_type.clone())),
                 };
                 let mut sbom = BTreeMap::new();
+                let facts = match verified.value() {
+                    Claim::Attestation(statement) => Facts::read(statement, policy, verified.signers()),
+                    Claim::Signature => Facts::Nothing,
+                };
                 if let (Claim::Attestation(statement), Some(rule)) = (verified.value(), &policy.sbom)
                     && statement.predicate_type.is_sbom()
                     && !rule.signers.count(policy, verified.signers()).is_empty()
@@ -333,6 +341,7 @@ impl Piece {
                         .filter(|digest| verified.is_about(digest))
                         .collect(),
                     sbom,
+                    facts,
                 }
             }
             Outcome::UnknownSigner(reasons) => {
@@ -403,6 +412,8 @@ impl Inspected {
                         .extend(policy.signatures.iter().map(|s| signature(policy, s, subject, pieces)));
                     requirements
                         .extend(policy.attestations.iter().map(|a| self.attestation(policy, a, pieces)));
+                    requirements
+                        .extend(policy.provenance.iter().map(|rule| self.provenance(policy, rule, pieces)));
                 }
                 if let Some(rule) = policy.sbom.as_ref().filter(|_| subject.role != Role::Index) {
                     requirements.push(sbom(policy, rule, subject, pieces));
@@ -431,24 +442,22 @@ impl Inspected {
     fn attestation(&self, policy: &Policy, rule: &AttestationRule, pieces: &[Piece]) -> RequirementVerdict {
         let accepts = |piece: &Piece| piece.predicate_type.as_ref().is_some_and(|t| rule.wanted.accepts(t));
         let words = format!("attestation {}", rule.wanted);
-        let ask = |subject: &Subject| {
+        self.own_or_each(|subject| {
             let tally = Tally::of(policy, &rule.signers, subject, pieces, accepts);
             tally.requirement(policy, &rule.signers, &words, Codes::ATTESTATION, subject)
-        };
+        })
+    }
+
+    /// What `ask` says of the asked-for digest; where that is a no, of each of its platforms.
+    fn own_or_each(&self, ask: impl Fn(&Subject) -> RequirementVerdict) -> RequirementVerdict {
         let Some((first, platforms)) = self.subjects.split_first() else {
-            return RequirementVerdict {
-                requirement: words,
-                met: false,
-                signers: Vec::new(),
-                evidence: Vec::new(),
-                refusals: Vec::new(),
-            };
+            return RequirementVerdict::unmet("attestation");
         };
         let own = ask(first);
         if own.met || platforms.is_empty() {
             return own;
         }
-        let each: Vec<RequirementVerdict> = platforms.iter().map(ask).collect();
+        let each: Vec<RequirementVerdict> = platforms.iter().map(&ask).collect();
         if each.iter().all(|r| r.met) {
             let mut met = own;
             met.met = true;
@@ -473,15 +482,19 @@ impl Inspected {
 struct Codes {
     missing: Refusal,
     untrusted: Refusal,
+    /// By the right signers, and it does not say what the rule asks for.
+    unfit: Refusal,
 }
 
 impl Codes {
-    const SIGNATURE: Self =
-        Self { missing: Refusal::SignatureMissing, untrusted: Refusal::SignatureUntrusted };
-    const ATTESTATION: Self =
-        Self { missing: Refusal::AttestationMissing, untrusted: Refusal::AttestationUntrusted };
+    const SIGNATURE: Self = Self::two(Refusal::SignatureMissing, Refusal::SignatureUntrusted);
+    const ATTESTATION: Self = Self::two(Refusal::AttestationMissing, Refusal::AttestationUntrusted);
     /// For an SBOM there is one code; the causes say which of the two it is.
-    const SBOM: Self = Self { missing: Refusal::SbomMissing, untrusted: Refusal::SbomMissing };
+    const SBOM: Self = Self::two(Refusal::SbomMissing, Refusal::SbomMissing);
+
+    const fn two(missing: Refusal, untrusted: Refusal) -> Self {
+        Self { missing, untrusted, unfit: untrusted }
+    }
 }
 
 /// The pieces that count towards a requirement, and why the others do not.
@@ -490,6 +503,8 @@ struct Tally<'a> {
     signers: Vec<Signer>,
     /// Whether anything of the right kind was there.
     candidates: usize,
+    /// How many were by the right signers, and did not say what the rule asks for.
+    unfit: usize,
     causes: Vec<Explanation>,
 }
 
@@ -501,7 +516,8 @@ impl<'a> Tally<'a> {
         pieces: &'a [Piece],
         accepts: impl Fn(&Piece) -> bool,
     ) -> Self {
-        let mut tally = Self { good: Vec::new(), signers: Vec::new(), candidates: 0, causes: Vec::new() };
+        let mut tally =
+            Self { good: Vec::new(), signers: Vec::new(), candidates: 0, unfit: 0, causes: Vec::new() };
         for piece in pieces {
             let right_kind = accepts(piece);
             match &piece.standing {
@@ -544,6 +560,25 @@ impl<'a> Tally<'a> {
         tally
     }
 
+    /// Lets go of the pieces that have a fault.
+    fn keep(&mut self, policy: &Policy, wanted: &Signers, faults: impl Fn(&Piece) -> Vec<Explanation>) {
+        self.signers.clear();
+        for piece in std::mem::take(&mut self.good) {
+            let found = faults(piece);
+            if !found.is_empty() {
+                self.unfit += 1;
+                self.causes.extend(found.into_iter().map(|e| e.about(&piece.evidence)));
+                continue;
+            }
+            if let Standing::Good { signers, .. } = &piece.standing {
+                self.signers.extend(wanted.count(policy, signers).into_iter().cloned());
+            }
+            self.good.push(piece);
+        }
+        self.signers.sort();
+        self.signers.dedup();
+    }
+
     fn requirement(
         self,
         policy: &Policy,
@@ -564,6 +599,9 @@ impl<'a> Tally<'a> {
         } else {
             let (code, text) = match (have, self.candidates) {
                 (0, 0) => (codes.missing, format!("no {words} on {on}")),
+                (0, _) if self.unfit > 0 => {
+                    (codes.unfit, format!("no {words} by {names} on {on} is as the policy wants it"))
+                }
                 (0, _) => (codes.untrusted, format!("no valid {words} by {names} on {on}")),
                 _ => (
                     Refusal::ThresholdNotMet,

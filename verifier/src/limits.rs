@@ -23,5 +23,7 @@ pub const CHAIN: usize = crate::pki::CHAIN_CERTIFICATES;
 pub const PLATFORMS: usize = 64;
 /// Explanations that one requirement lists; the rest are counted.
 pub const EXPLANATIONS: usize = 50;
+/// A provenance or verification summary. BuildKit's longest, with every step of a large build, is near a megabyte.
+pub const PROVENANCE_BYTES: usize = 4 << 20;
 /// A policy file.
 pub const POLICY_BYTES: u64 = 1 << 20;

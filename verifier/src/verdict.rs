@@ -155,6 +155,34 @@ refusals! {
     CannotReadLicense = "cannot-read-license",
     /// The SBOM lacks elements that the policy wants in every SBOM.
     MinimumElementsMissing = "minimum-elements-missing",
+    /// There is no SLSA provenance attestation of a version that is read (v1, v0.2).
+    ProvenanceMissing = "provenance-missing",
+    /// There is provenance, and none of it is valid and by a signer the policy asks for.
+    ProvenanceUntrusted = "provenance-untrusted",
+    /// There is provenance by a wanted signer, and none of it says what the policy asks for.
+    ProvenanceRefused = "provenance-refused",
+    /// The provenance is signed and cannot be read.
+    ProvenanceUnreadable = "provenance-unreadable",
+    /// The provenance does not say what the policy asks about, or says it in two ways.
+    ProvenanceCannotTell = "provenance-cannot-tell",
+    /// The provenance names a builder that the policy does not name.
+    BuilderRefused = "builder-refused",
+    /// The provenance names a source repository that the policy does not name.
+    SourceRefused = "source-refused",
+    /// The provenance names a ref that the policy does not name.
+    SourceRefRefused = "source-ref-refused",
+    /// The provenance names a build type that the policy does not name.
+    BuildTypeRefused = "build-type-refused",
+    /// The SLSA build level is stated, and lower than the policy wants.
+    SlsaLevelTooLow = "slsa-level-too-low",
+    /// Neither the policy's table of builders nor a verification summary states an SLSA build level.
+    SlsaLevelUnknown = "slsa-level-unknown",
+    /// There is no verification summary that is valid and by a signer the policy asks for.
+    SummaryMissing = "verification-summary-missing",
+    /// There is a verification summary by a wanted signer, and it does not say what the policy asks for.
+    SummaryRefused = "verification-summary-refused",
+    /// The verification summary is signed and cannot be read.
+    SummaryUnreadable = "verification-summary-unreadable",
     /// In audit or warn mode: it could not be found out whether the image meets the policy.
     CouldNotFindOut = "could-not-find-out",
 }
@@ -354,6 +382,19 @@ pub struct RequirementVerdict {
     /// Why it is not met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Explanation>,
+}
+
+impl RequirementVerdict {
+    /// A requirement that is not met, and nothing more is known.
+    pub(crate) fn unmet(requirement: impl Into<String>) -> Self {
+        Self {
+            requirement: requirement.into(),
+            met: false,
+            signers: Vec::new(),
+            evidence: Vec::new(),
+            refusals: Vec::new(),
+        }
+    }
 }
 
 /// Somebody who signed, as established by verification.

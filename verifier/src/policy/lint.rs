@@ -8,6 +8,7 @@ mod certified;
 mod keyring;
 mod scope;
 
+use super::glob::{Fixed, Glob};
 use super::model::{At, ImagePolicy, PackageDoc, SbomDoc, SignatureDoc};
 use super::pattern::Pattern;
 use super::{
@@ -61,9 +62,19 @@ pub(super) fn policy(document: &ImagePolicy, base: &Path, now: Timestamp) -> Res
 
 impl Lint<'_> {
     pub(super) fn say<T>(&mut self, at: &At<T>, message: impl Into<String>, hint: impl Into<String>) {
+        self.say_there((at.line(), at.column()), message, hint);
+    }
+
+    /// About the line and column `there`.
+    pub(super) fn say_there(
+        &mut self,
+        there: (u64, u64),
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.problems.push(Problem {
-            line: Some(at.line()),
-            column: Some(at.column()),
+            line: Some(there.0),
+            column: Some(there.1),
             message: message.into(),
             hint: Some(hint.into()),
         });
@@ -90,6 +101,7 @@ impl Lint<'_> {
         }
         let scope = self.scope(document);
         let silent = spec.signatures.is_none() && spec.attestations.is_none() && spec.sbom.is_none();
+        let silent = silent && spec.provenance.is_none();
         if let Some(requires) = spec.requires.as_ref().filter(|_| !silent) {
             self.say(requires, "requires contradicts what the policy asks for", "leave it out");
         }
@@ -97,7 +109,7 @@ impl Lint<'_> {
             self.say(
                 &document.spec,
                 "the policy requires nothing: every image would be allowed",
-                "add signatures, attestations or sbom; or say it: requires: nothing",
+                "add signatures, attestations, sbom or provenance; or say it: requires: nothing",
             );
         }
         let mut signatures = Vec::new();
@@ -139,6 +151,7 @@ impl Lint<'_> {
             }
         }
         let sbom = spec.sbom.as_ref().map(|doc| self.sbom(doc));
+        let provenance = spec.provenance.as_ref().map(|doc| self.provenance(doc));
         for authority in &spec.authorities {
             let name = &authority.get().name;
             if !self.unclear && self.names.get(name.get()).is_some_and(|(_, used)| !used) {
@@ -166,7 +179,44 @@ impl Lint<'_> {
             signatures,
             attestations,
             sbom,
+            provenance,
         }
+    }
+
+    /// A pattern over whole texts.
+    pub(super) fn glob(&mut self, at: &At<String>, fixed: Fixed) -> Option<Glob> {
+        match Glob::parse(at.get(), fixed) {
+            Ok(glob) => Some(glob),
+            Err(refused) => {
+                let text: String = at.get().chars().take(150).collect();
+                self.say(at, format!("pattern '{}': {}", text.escape_debug(), refused.why), refused.hint);
+                None
+            }
+        }
+    }
+
+    /// A list of patterns; none where there is no list.
+    pub(super) fn globs(
+        &mut self,
+        list: Option<&At<Vec<At<String>>>>,
+        what: &str,
+        fixed: Fixed,
+    ) -> Vec<Glob> {
+        let Some(list) = list else { return Vec::new() };
+        if list.get().is_empty() {
+            self.say(list, format!("an empty list of {what} names nothing"), "leave it out, or name one");
+        }
+        let mut globs = Vec::new();
+        for at in list.get() {
+            match self.glob(at, fixed) {
+                Some(glob) if globs.contains(&glob) => {
+                    self.say(at, "the same pattern twice", "leave one of them out");
+                }
+                Some(glob) => globs.push(glob),
+                None => {}
+            }
+        }
+        globs
     }
 
     fn name(&mut self, name: &At<String>) {
@@ -215,7 +265,7 @@ impl Lint<'_> {
         patterns
     }
 
-    fn signers<T>(
+    pub(super) fn signers<T>(
         &mut self,
         rule: &At<T>,
         by: Option<&At<Vec<At<String>>>>,
@@ -344,7 +394,7 @@ impl Lint<'_> {
         SbomRule { signers, max_age, packages, licenses, minimum }
     }
 
-    fn duration(&mut self, at: &At<String>) -> Option<SignedDuration> {
+    pub(super) fn duration(&mut self, at: &At<String>) -> Option<SignedDuration> {
         let text = at.get();
         let seconds = text.char_indices().last().and_then(|(last, unit)| {
             let number: i64 = text.get(..last)?.parse().ok().filter(|n| *n > 0)?;

@@ -5,9 +5,11 @@
 //! about is denied.
 
 mod authorities;
+pub(crate) mod glob;
 mod lint;
 mod model;
 mod pattern;
+pub(crate) mod provenance;
 pub(crate) mod rules;
 pub(crate) mod scope;
 
@@ -17,6 +19,7 @@ use crate::verdict::Signer;
 use jiff::{SignedDuration, Timestamp};
 pub(crate) use model::At;
 use pattern::Pattern;
+use provenance::ProvenanceRule;
 pub use scope::Namespace;
 use scope::{Ground, Scope};
 use seaworthy_oci::{Location, Reference};
@@ -96,6 +99,7 @@ pub struct Policy {
     pub(crate) signatures: Vec<Signers>,
     pub(crate) attestations: Vec<AttestationRule>,
     pub(crate) sbom: Option<SbomRule>,
+    pub(crate) provenance: Option<ProvenanceRule>,
 }
 
 /// How many distinct signers among which authorities.
@@ -195,6 +199,13 @@ impl Signers {
             .map(|a| ids_of(true, Some(&a.name)).difference(&exact).copied().collect())
             .collect();
         exact.len() + representatives(&open)
+    }
+
+    /// Who and how many, for people.
+    pub(crate) fn by(&self, policy: &Policy) -> String {
+        let count =
+            if self.threshold == 1 { String::new() } else { format!(" ({} distinct)", self.threshold) };
+        format!("by {}{count}", self.names(policy))
     }
 
     /// The names of the authorities, for people.
@@ -335,6 +346,7 @@ impl Policy {
             signatures: Vec::new(),
             attestations: Vec::new(),
             sbom: None,
+            provenance: None,
             authorities: Vec::new(),
         };
         for requirement in requirements {
@@ -388,6 +400,11 @@ impl Policy {
         self.mode
     }
 
+    /// Whether what is attached to the platforms of an index counts, not only what is attached to the index.
+    pub(crate) fn asks_platforms(&self) -> bool {
+        self.sbom.is_some() || !self.attestations.is_empty() || self.provenance.is_some()
+    }
+
     /// Whether it speaks about images of this name, in some namespace at least.
     pub fn matches(&self, name: &ImageName) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(&name.0))
@@ -405,10 +422,7 @@ impl Policy {
 
     /// What it requires, a line each, for people.
     pub fn summary(&self) -> Vec<String> {
-        let by = |s: &Signers| {
-            let count = if s.threshold == 1 { String::new() } else { format!(" ({} distinct)", s.threshold) };
-            format!("by {}{count}", s.names(self))
-        };
+        let by = |s: &Signers| s.by(self);
         let mut lines: Vec<String> = self.signatures.iter().map(|s| format!("signature {}", by(s))).collect();
         lines
             .extend(self.attestations.iter().map(|a| format!("attestation {} {}", a.wanted, by(&a.signers))));
@@ -424,6 +438,7 @@ impl Policy {
             lines.extend(sbom.licenses.iter().map(|l| format!("no licence {}", l.text)));
             lines.extend(sbom.minimum.map(|_| "SBOM with the NTIA minimum elements".to_owned()));
         }
+        lines.extend(self.provenance.iter().flat_map(|p| p.summary_lines(self)));
         lines
     }
 }

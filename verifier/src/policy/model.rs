@@ -5,6 +5,7 @@
 //! `docs/reference/policy.schema.json` is generated from these types, descriptions included.
 
 use super::Mode;
+use super::provenance::ProvenanceDoc;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -96,6 +97,8 @@ pub(super) struct Spec {
     pub(super) attestations: Option<At<Vec<At<AttestationDoc>>>>,
     /// What the SBOM of each platform must be like.
     pub(super) sbom: Option<At<SbomDoc>>,
+    /// Built by whom, from which source, how well (SLSA provenance).
+    pub(super) provenance: Option<At<ProvenanceDoc>>,
 }
 
 /// Another mode for some places.

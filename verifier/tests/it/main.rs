@@ -15,6 +15,7 @@ mod modes;
 mod mutants;
 mod pki;
 mod policies;
+mod provenance;
 mod rows;
 mod sboms;
 mod sigstore;

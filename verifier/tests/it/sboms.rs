@@ -28,7 +28,7 @@ fn judge(sboms: &[Value], lines: &str) -> Verdict {
 }
 
 #[track_caller]
-fn denied(verdict: &Verdict, code: Refusal, words: &str) {
+pub fn denied(verdict: &Verdict, code: Refusal, words: &str) {
     assert_eq!(verdict.decision, Decision::Deny, "{verdict:#?}");
     let all = verdict.explanations();
     assert!(
@@ -38,7 +38,7 @@ fn denied(verdict: &Verdict, code: Refusal, words: &str) {
 }
 
 #[track_caller]
-fn allowed(verdict: &Verdict) {
+pub fn allowed(verdict: &Verdict) {
     assert_eq!(verdict.decision, Decision::Allow, "{verdict:#?}");
 }
 
