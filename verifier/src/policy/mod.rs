@@ -387,6 +387,7 @@ impl Policy {
             signatures: Vec::new(),
             attestations: Vec::new(),
             sbom: None,
+            provenance: None,
         }
     }
 
