@@ -31,6 +31,7 @@ MAY_USE = {
         "seaworthy-oci", "seaworthy-sbom", "seaworthy-catalog", "seaworthy-sign", "seaworthy-verifier",
         "seaworthy-authority",
     },
+    "seaworthy-bench": set(),  # it measures programs
 }
 # Crate -> the only packages of ours that may name it (development dependencies aside).
 ONLY_FOR = {

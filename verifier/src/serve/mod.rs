@@ -16,9 +16,9 @@ use crate::admission::{Admission, Answer, Outcome, Policies, Reviewed, Webhook, 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Method, Response, StatusCode, http};
+use hyper::{Method, Response, StatusCode, Version, http};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -214,9 +214,10 @@ fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Repl
 async fn answer(state: Arc<State>, request: http::Request<Incoming>) -> Result<Reply, Infallible> {
     let text = |status, body: &'static str| reply(status, "text/plain; charset=utf-8", body);
     let path = request.uri().path().to_owned();
-    Ok(match (request.method(), path.as_str()) {
-        (&Method::POST, "/validate") => review(state, Webhook::Validate, request).await,
-        (&Method::POST, "/mutate") => review(state, Webhook::Mutate, request).await,
+    let http1 = request.version() < Version::HTTP_2;
+    let mut reply = match (request.method(), path.as_str()) {
+        (&Method::POST, "/validate") => review(Arc::clone(&state), Webhook::Validate, request).await,
+        (&Method::POST, "/mutate") => review(Arc::clone(&state), Webhook::Mutate, request).await,
         (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/readyz") if state.ready.load(Ordering::SeqCst) => text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/readyz") => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
@@ -228,7 +229,13 @@ async fn answer(state: Arc<State>, request: http::Request<Incoming>) -> Result<R
             text(StatusCode::METHOD_NOT_ALLOWED, "another method\n")
         }
         _ => text(StatusCode::NOT_FOUND, "there are /validate, /mutate, /healthz, /readyz and /metrics\n"),
-    })
+    };
+    // RFC 9112, 9.6: the client is told before the end, and takes its next request elsewhere. A kept connection that
+    // were closed without a word could have a request on its way, which no API server sends twice. HTTP/2 has GOAWAY.
+    if http1 && !state.ready.load(Ordering::SeqCst) {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(reply)
 }
 
 async fn review(state: Arc<State>, webhook: Webhook, request: http::Request<Incoming>) -> Reply {

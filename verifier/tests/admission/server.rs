@@ -288,3 +288,25 @@ fn a_stop_lets_what_is_under_way_end() {
     runtime.block_on(task).unwrap();
     assert!(running.lines.all().iter().any(|l| l["message"] == "all requests were answered"));
 }
+
+#[test]
+fn a_stop_tells_clients_to_go_elsewhere_before_it_hangs_up() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut running = Running::over(World::new(), Duration::from_millis(500));
+    let image = running.world.signed("app", "1");
+    let body = create(&pod(&[&image])).to_string();
+    let ca = reqwest::Certificate::from_pem(running.ca.as_bytes()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([ca]).no_proxy().http1_only().build().unwrap();
+    let ask = |running: &Running| {
+        let request = client.post(running.url("/validate")).body(body.clone());
+        running.world.runtime.block_on(async {
+            let response = request.send().await.unwrap();
+            let said = response.headers().get("connection").map(|v| v.to_str().unwrap().to_owned());
+            (serde_json::from_slice::<Value>(&response.bytes().await.unwrap()).unwrap()["response"]["allowed"] == true, said)
+        })
+    };
+    assert_eq!(ask(&running), (true, None));
+    running.stop.take().unwrap().send(()).unwrap();
+    running.until("readiness says no", || running.lines.all().iter().any(|l| l["event"] == "stopping"));
+    assert_eq!(ask(&running), (true, Some("close".into())), "answered, and the last on this connection");
+}
