@@ -88,7 +88,7 @@ impl Authority {
             Who::Keys(_) => By::Key,
             Who::Keyless(_) => By::Certificate,
             Who::Certified(_) => {
-                Demands::of_private_pki(transparency, timestamp)?;
+                self.demands = Demands::of_private_pki(self.trust.as_ref(), transparency, timestamp)?;
                 return Ok(self);
             }
         };

@@ -214,6 +214,16 @@ struct Opened {
     bundle: Bundle,
 }
 
+impl Opened {
+    /// The payload, where it is an envelope's.
+    fn payload(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Statement(payload) => Some(payload),
+            Content::Message => None,
+        }
+    }
+}
+
 /// What came of the signature.
 struct Proof {
     signer: Signer,
@@ -282,7 +292,7 @@ fn judge(
     let opened = open(bundle, artifact, verdict)?;
     let proof = match &authority.who {
         Who::Keys(keys) => by_keys(&opened, artifact, keys, authority, now)?,
-        Who::Keyless(rule) => by_identity(&opened, artifact, rule, authority)?,
+        Who::Keyless(rule) => by_identity(&opened, artifact, rule, authority, now)?,
         Who::Certified(certified) => by_certificate(&opened, artifact, certified, authority, now)?,
     };
     // Read by ourselves, strictly, even where a library did so already.
@@ -429,7 +439,13 @@ fn by_keys(
         return Err(refuse(code, why).into());
     };
     let digest = |hash| digest_of(opened, artifact, hash);
-    let about = About { key: &first.key, certificate: None, signature: &opened.signature, digest: &digest };
+    let about = About {
+        key: &first.key,
+        certificate: None,
+        signature: &opened.signature,
+        digest: &digest,
+        payload: opened.payload(),
+    };
     let proven = proof::of_key(Some(&opened.bundle), &about, now, authority, |ask| self::ask(ask, artifact));
     let proven = match proven {
         Ok(proven) => proven,
@@ -482,12 +498,21 @@ fn by_identity(
     artifact: &Artifact,
     rule: &IdentityRule,
     authority: &Authority,
+    now: Timestamp,
 ) -> Result<Proof, Stop> {
     if !opened.certified {
         return Err(refuse(Refusal::UnknownSigner, "signed with a key; an identity is asked for").into());
     }
+    let case = proof::Case {
+        chain: &opened.chain,
+        signature: &opened.signature,
+        fits: &|key| fits(key, opened, artifact),
+        digest: &|hash| digest_of(opened, artifact, hash),
+        payload: opened.payload(),
+        now,
+    };
     let (id, proven) =
-        proof::of_certificate(&opened.bundle, rule, authority, |ask| self::ask(ask, artifact))?;
+        proof::of_certificate(&opened.bundle, rule, authority, &case, |ask| self::ask(ask, artifact))?;
     Ok(Proof { signer: authority.signer(id), proven })
 }
 
@@ -517,7 +542,13 @@ fn by_certificate(
     }
     let digest = |hash| digest_of(opened, artifact, hash);
     let certificate = opened.chain.first().map(Vec::as_slice);
-    let about = About { key: &key, certificate, signature: &opened.signature, digest: &digest };
+    let about = About {
+        key: &key,
+        certificate,
+        signature: &opened.signature,
+        digest: &digest,
+        payload: opened.payload(),
+    };
     let case = Case { chain: &opened.chain, about, bundle: Some(&opened.bundle), now };
     let proven = certified::judge(certified, authority, &case, &|trust, bundle, policy| {
         ask(Ask { verifier: trust.verifier(), bundle, policy, signed: None }, artifact)

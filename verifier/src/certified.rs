@@ -1,19 +1,20 @@
 //! Signatures by somebody whom a private PKI certifies: when they were made, and what witnesses must say.
 //!
-//! With a trusted root, a log or timestamp authority of it proves when; without one, the time of judging
-//! counts, and log entries that came along must still belong to the signature. The path itself is judged in
-//! `pki`.
+//! With a trusted root, a log or timestamp authority of it proves when, and as many of them as the policy asks for;
+//! without one, the time of judging counts, and log entries that came along must still belong to the signature. The
+//! path itself is judged in `pki`.
 
 use crate::authority::Authority;
 use crate::check::refuse;
+use crate::demand::{Demands, Quorum};
 use crate::key::PublicKey;
 use crate::pki::{self, Certified, Signed};
-use crate::proof::every_entry_proves;
+use crate::proof::{enough_timestamps, every_entry_proves};
 use crate::trust::Trust;
 use crate::verdict::{Explanation, Refusal};
 use crate::witness::{self, About};
 use jiff::Timestamp;
-use sigstore_types::{Bundle, KindVersion};
+use sigstore_types::Bundle;
 use sigstore_verify::{VerificationPolicy, VerificationResult};
 
 /// Asks sigstore-verify about the bundle.
@@ -52,17 +53,9 @@ pub(crate) fn judge<E: From<Explanation>>(
     certified.names(case.chain)?;
     let entries = case.bundle.map_or(0, |b| b.verification_material.tlog_entries.len());
     let times = match (&authority.trust, case.bundle) {
-        (Some(trust), Some(bundle)) => proven(trust, bundle, case, ask)?,
+        (Some(trust), Some(bundle)) => proven(trust, bundle, case, authority.demands, ask)?,
         (Some(_), None) => Vec::new(),
         (None, Some(bundle)) if entries > 0 => {
-            let older =
-                |e: &sigstore_types::TransparencyLogEntry| e.kind_version != KindVersion::HashedRekordV002;
-            if bundle.verification_material.tlog_entries.iter().any(older) {
-                let text =
-                    "a log entry of Rekor v1 beside the certificate, and no trusted root to judge it by";
-                let why = refuse(Refusal::LogEntryInvalid, text);
-                return Err(why.hint("name the trusted root that has the log").into());
-            }
             witness::all_belong(bundle, &case.about)?;
             Vec::new()
         }
@@ -73,18 +66,41 @@ pub(crate) fn judge<E: From<Explanation>>(
     }
     let signed = if times.is_empty() { Signed::Unproven } else { Signed::At(&times) };
     let id = certified.certifies(case.chain, signed, case.now)?;
-    Ok(Proven { id, times, logged: authority.trust.is_some() && entries > 0 })
+    let believed = authority.demands.believes_logs();
+    Ok(Proven { id, times, logged: authority.trust.is_some() && believed && entries > 0 })
 }
 
 fn proven<E: From<Explanation>>(
     trust: &Trust,
     bundle: &Bundle,
     case: &Case<'_>,
+    demands: Demands,
     ask: Ask<'_, E>,
 ) -> Result<Vec<Timestamp>, E> {
-    let entries = &bundle.verification_material.tlog_entries;
-    if entries.iter().all(|e| e.kind_version == KindVersion::HashedRekordV002) {
-        return Ok(witness::prove(trust, bundle, &case.about, case.now)?);
+    let entries = bundle.verification_material.tlog_entries.len();
+    let tokens = &bundle.verification_material.timestamp_verification_data.rfc3161_timestamps;
+    if demands.transparency != Quorum::None && entries == 0 {
+        let text = "the policy asks for a transparency log entry, and there is none";
+        return Err(refuse(Refusal::LogEntryMissing, text).into());
+    }
+    if demands.timestamp != Quorum::None && tokens.is_empty() {
+        let text = "the policy asks for a timestamp, and there is none";
+        return Err(refuse(Refusal::TimestampMissing, text).into());
+    }
+    enough_timestamps(trust, bundle, demands.timestamp)?;
+    if !demands.believes_logs() {
+        witness::all_belong(bundle, &case.about)?;
+        return Ok(witness::timestamps(trust, bundle, case.about.signature)?);
+    }
+    if witness::is_read(bundle) {
+        let times = witness::prove(trust, bundle, &case.about, case.now)?;
+        witness::enough_logs(trust, bundle, demands.transparency, case.now)?;
+        return Ok(times);
+    }
+    if demands.transparency.need() > 1 {
+        let text =
+            "several logs with entries of this kind beside a certificate of one's own cannot be told apart";
+        return Err(refuse(Refusal::LogEntryInvalid, text).into());
     }
     every_entry_proves(bundle)?;
     // The path to the root is ours to judge: sigstore-verify would look for a root of Fulcio's.

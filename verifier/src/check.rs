@@ -325,6 +325,14 @@ impl Message<'_> {
         }
     }
 
+    /// The payload, where it is an envelope's.
+    fn envelope(&self) -> Option<&[u8]> {
+        match self {
+            Self::Envelope { payload } => Some(payload),
+            Self::Bytes(_) => None,
+        }
+    }
+
     /// The digest of what is signed.
     fn digest(self, hash: Hash) -> Vec<u8> {
         hash.of(self.prefix().as_bytes(), self.payload())
@@ -419,6 +427,7 @@ fn by_keys(
         certificate: None,
         signature: signed.signature,
         digest: &|hash| Some(signed.message.digest(hash)),
+        payload: signed.message.envelope(),
     };
     let proven = proof::of_key(signed.bundle, &about, question.now, authority, |ask| {
         ask_sigstore(ask, signed, question)
@@ -464,7 +473,16 @@ fn by_identity(
             format!("signed with a key; authority '{}' is a keyless identity", authority.name()),
         ));
     };
-    let (id, _) = proof::of_certificate(bundle, rule, authority, |ask| ask_sigstore(ask, signed, question))?;
+    let case = proof::Case {
+        chain: &signed.chain,
+        signature: signed.signature,
+        fits: &|key| Ok(signature_fits(key, signed)),
+        digest: &|hash| Some(signed.message.digest(hash)),
+        payload: signed.message.envelope(),
+        now: question.now,
+    };
+    let (id, _) =
+        proof::of_certificate(bundle, rule, authority, &case, |ask| ask_sigstore(ask, signed, question))?;
     Ok(authority.signer(id))
 }
 
@@ -487,6 +505,7 @@ fn by_certificate(
         certificate: signed.chain.first().map(Vec::as_slice),
         signature: signed.signature,
         digest: &|hash| Some(signed.message.digest(hash)),
+        payload: signed.message.envelope(),
     };
     let case = Case { chain: &signed.chain, about, bundle: signed.bundle, now: question.now };
     let proven = certified::judge(certified, authority, &case, &|trust, bundle, policy| {

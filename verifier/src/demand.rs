@@ -194,21 +194,37 @@ impl Demands {
 }
 
 impl Demands {
-    /// A private PKI asks for what its trusted root has, or for nothing; there is no more to say.
+    /// What a private PKI asks for: by its own word as an identity does; without a word, that a log or timestamp of its
+    /// trusted root, if it has one, proves when.
     pub(crate) fn of_private_pki(
+        trust: Option<&Trust>,
         transparency: Option<Quorum>,
         timestamp: Option<Quorum>,
-    ) -> Result<(), DemandError> {
-        let about = match (transparency, timestamp) {
-            (None, None) => return Ok(()),
-            (Some(_), _) => About::Transparency,
-            (None, Some(_)) => About::Timestamp,
+    ) -> Result<Self, DemandError> {
+        if transparency.is_none() && timestamp.is_none() {
+            return Ok(Self::default());
+        }
+        // A root of timestamps alone can only mean them.
+        let logs = trust.is_some_and(|trust| trust.logs() > 0);
+        let transparency = transparency.or_else(|| (!logs).then_some(Quorum::None));
+        let Some(trust) = trust else {
+            let about = if transparency.is_some_and(|q| q != Quorum::None) || timestamp.is_none() {
+                About::Transparency
+            } else {
+                About::Timestamp
+            };
+            return Err(DemandError {
+                about,
+                why: format!("{about} has no effect for a private PKI without a trusted root"),
+                hint: "name the trusted root that has the logs and timestamp authorities".into(),
+            });
         };
-        Err(DemandError {
-            about,
-            why: format!("{about} has no effect for a private PKI"),
-            hint: "its trusted root alone decides: with one, a log or timestamp must prove when".into(),
-        })
+        Self::complete(By::Certificate, Some(trust), transparency, timestamp)
+    }
+
+    /// Whether what logs say counts: not where timestamps alone are asked for.
+    pub(crate) fn believes_logs(self) -> bool {
+        self.transparency != Quorum::None || self.timestamp == Quorum::None
     }
 }
 

@@ -75,6 +75,15 @@ impl Hash {
         context.finish().as_ref().to_vec()
     }
 
+    /// The name in entries of Rekor v1.
+    pub(crate) fn rekor_name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
     /// The name in bundles and log entries (protobuf-specs, `HashAlgorithm`).
     pub(crate) fn bundle_name(self) -> &'static str {
         match self {
@@ -197,6 +206,11 @@ impl PublicKey {
             KeyKind::Wide { hash, .. } => Some(*hash),
             KeyKind::Ed25519(_) => None,
         }
+    }
+
+    /// The hash under which logs have what this key signed: Ed25519 signs it prehashed for them.
+    pub(crate) fn logged_hash(&self) -> Hash {
+        self.hash().unwrap_or(Hash::Sha512)
     }
 
     /// Whether `signature` over `prefix` and `payload`, one after the other, is good under this key: exact

@@ -29,6 +29,7 @@ mod error;
 pub mod evidence;
 mod files;
 mod identity;
+mod issued;
 mod judge;
 mod key;
 mod legacy;
@@ -40,6 +41,7 @@ mod regexp;
 pub mod sboms;
 #[cfg(feature = "admission")]
 pub mod serve;
+mod stamp;
 mod statement;
 mod trust;
 pub mod trust_file;

@@ -11,21 +11,25 @@
 //! - every timestamp that came along is good, and as many distinct authorities made them as are wanted.
 //!
 //! An envelope whose entry in the log is a `hashedrekord` 0.0.1 over what was signed, as the specification
-//! allows and the library does not, is asked about as what it then is: a signature over those bytes.
+//! allows and the library does not, is asked about as what it then is: a signature over those bytes. Where entries of
+//! other kinds stand beside it, each form is asked about with its own.
+//!
+//! Keys, logs and timestamps for which the library has no word are judged in `witness`, `stamp` and `issued`.
 
 use crate::authority::Authority;
 use crate::check::refuse;
 use crate::demand::Quorum;
 use crate::identity::IdentityRule;
-use crate::limits;
+use crate::key::{Hash, PublicKey};
 use crate::trust::Trust;
 use crate::verdict::{Explanation, Refusal};
 use crate::witness::{self, About};
-use crate::x509;
+use crate::{issued, limits, pki, stamp, x509};
 use jiff::Timestamp;
 use sigstore_types::bundle::{MessageSignature, VerificationMaterialContent};
 use sigstore_types::{
-    Bundle, DerPublicKey, KindVersion, MediaType, SignatureContent, TimestampToken, TransparencyLogEntry,
+    Bundle, DerCertificate, DerPublicKey, KindVersion, MediaType, SignatureContent, TimestampToken,
+    TransparencyLogEntry,
 };
 use sigstore_verify::{
     Policy, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier,
@@ -48,6 +52,36 @@ pub(crate) struct Ask<'a> {
     pub(crate) policy: &'a dyn Policy,
     /// The bytes that were signed, where they are not to be found from bundle and artifact.
     pub(crate) signed: Option<&'a [u8]>,
+}
+
+/// What sigstore-verify found, of all that it was asked.
+struct Answer {
+    result: VerificationResult,
+    logged: bool,
+    times: Vec<Timestamp>,
+}
+
+impl From<VerificationResult> for Answer {
+    fn from(result: VerificationResult) -> Self {
+        let (logged, times) = (result.tlog_verified(), result.verified_timestamps().to_vec());
+        Self { result, logged, times }
+    }
+}
+
+/// What a certificate's key signed, for the judges besides sigstore-verify.
+pub(crate) struct Case<'a, E> {
+    /// The signer's certificate, then those that came with it.
+    pub(crate) chain: &'a [Vec<u8>],
+    /// The signature.
+    pub(crate) signature: &'a [u8],
+    /// Whether it is this key's.
+    pub(crate) fits: &'a dyn Fn(&PublicKey) -> Result<bool, E>,
+    /// The digest of what was signed; `None` where it is not known.
+    pub(crate) digest: &'a dyn Fn(Hash) -> Option<Vec<u8>>,
+    /// The payload, of an envelope.
+    pub(crate) payload: Option<&'a [u8]>,
+    /// The time of judging.
+    pub(crate) now: Timestamp,
 }
 
 /// What log entries and timestamps prove about a signature, whose validity the caller has checked.
@@ -93,34 +127,34 @@ pub(crate) fn of_key<E: From<Explanation>>(
             enough_timestamps(trust, bundle, demands.timestamp)?;
             return Ok(Proven { logged: false, times });
         }
-        let bundle = without_log_proofs(bundle);
         let policy = PublicKeyVerificationPolicy::new(der).skip_tlog_unsafe();
         if tokens == 0 {
-            belongs(&bundle, policy.public_key(), &ask)?;
+            belongs(&without_log_proofs(bundle), policy.public_key(), &ask)?;
             return Ok(Proven::default());
         }
-        let result = ask_in_form(trust.verifier(), &bundle, &policy, &ask)?;
-        enough_timestamps(trust, &bundle, demands.timestamp)?;
-        return Ok(Proven { logged: false, times: result.verified_timestamps().to_vec() });
+        let (known, mut times) = stamp::split(trust, bundle);
+        let answer = ask_in_form(trust.verifier(), &without_log_proofs(&known), &policy, &ask)?;
+        enough_timestamps(trust, bundle, demands.timestamp)?;
+        times.extend(answer.times);
+        return Ok(Proven { logged: false, times });
     }
     every_entry_proves(bundle)?;
     if ours {
-        if demands.transparency.need() > 1 {
-            let text = "several logs beside a key of this kind cannot be told apart; one can be asked for";
-            return Err(refuse(Refusal::LogEntryInvalid, text).into());
-        }
         let times = witness::prove(trust, bundle, about, now)?;
+        witness::enough_logs(trust, bundle, demands.transparency, now)?;
         enough_timestamps(trust, bundle, demands.timestamp)?;
         return Ok(Proven { logged: true, times });
     }
     let policy = PublicKeyVerificationPolicy::new(der);
-    let result = ask_in_form(trust.verifier(), bundle, &policy, &ask)?;
-    if !result.tlog_verified() {
+    let (known, mut times) = stamp::split(trust, bundle);
+    let answer = ask_in_form(trust.verifier(), &known, &policy, &ask)?;
+    if !answer.logged {
         return Err(refuse(Refusal::LogEntryInvalid, "the log entry was not verified").into());
     }
-    enough_logs(trust, bundle, demands.transparency, &policy, &ask)?;
+    enough_logs(trust, &known, demands.transparency, &policy, &ask)?;
     enough_timestamps(trust, bundle, demands.timestamp)?;
-    Ok(Proven { logged: true, times: result.verified_timestamps().to_vec() })
+    times.extend(answer.times);
+    Ok(Proven { logged: true, times })
 }
 
 /// Whether the certificate in `bundle` is good, is for whom `rule` says, and is proven as `authority` asks: the
@@ -132,6 +166,7 @@ pub(crate) fn of_certificate<E: From<Explanation>>(
     bundle: &Bundle,
     rule: &IdentityRule,
     authority: &Authority,
+    case: &Case<'_, E>,
     ask: impl Fn(Ask<'_>) -> Result<VerificationResult, E>,
 ) -> Result<(String, Proven), E> {
     let Some(trust) = &authority.trust else {
@@ -160,11 +195,14 @@ pub(crate) fn of_certificate<E: From<Explanation>>(
     if tokens(bundle).is_empty() && (demands.timestamp != Quorum::None || !logged) {
         return Err(no_timestamp(authority).into());
     }
-    let result = ask_in_form(trust.verifier(), bundle, &policy, &ask)?;
-    if logged && !result.tlog_verified() {
+    if !stamp::split(trust, bundle).1.is_empty() {
+        return without_library(trust, bundle, rule, authority, case);
+    }
+    let Answer { result, logged: was_logged, times } = ask_in_form(trust.verifier(), bundle, &policy, &ask)?;
+    if logged && !was_logged {
         return Err(refuse(Refusal::LogEntryMissing, "no transparency log entry was verified").into());
     }
-    if result.verified_timestamps().is_empty() {
+    if times.is_empty() {
         return Err(refuse(Refusal::TimestampMissing, "no trusted time of signing").into());
     }
     let proven_issued = result.sct_verified() || (!logged && !trust.has_certificate_logs());
@@ -178,7 +216,51 @@ pub(crate) fn of_certificate<E: From<Explanation>>(
         enough_logs(trust, bundle, demands.transparency, &policy, &ask)?;
     }
     enough_timestamps(trust, bundle, demands.timestamp)?;
-    Ok((id, Proven { logged, times: result.verified_timestamps().to_vec() }))
+    Ok((id, Proven { logged, times }))
+}
+
+/// The same, where a timestamp came along that sigstore-verify cannot read: it would know of no time.
+fn without_library<E: From<Explanation>>(
+    trust: &Trust,
+    bundle: &Bundle,
+    rule: &IdentityRule,
+    authority: &Authority,
+    case: &Case<'_, E>,
+) -> Result<(String, Proven), E> {
+    let demands = authority.demands;
+    let logged = demands.transparency != Quorum::None;
+    let key = pki::signing_key(case.chain)?;
+    if !(case.fits)(&key)? {
+        let text = "the signature does not fit the signed bytes and the certificate beside it";
+        return Err(refuse(Refusal::SignatureInvalid, text).into());
+    }
+    let certificate = case.chain.first().map(Vec::as_slice);
+    let about = About {
+        key: &key,
+        certificate,
+        signature: case.signature,
+        digest: case.digest,
+        payload: case.payload,
+    };
+    let times = if logged {
+        witness::prove(trust, bundle, &about, case.now)?
+    } else {
+        witness::all_belong(bundle, &about)?;
+        witness::timestamps(trust, bundle, case.signature)?
+    };
+    let issuer = issued::leads_to_root(trust, case.chain, &times)?;
+    let leaf = certificate.unwrap_or_default();
+    if logged || trust.has_certificate_logs() {
+        issued::was_logged(trust, leaf, &issuer)?;
+    }
+    let info = sigstore_verify::crypto::parse_certificate_info(&DerCertificate::new(leaf.to_vec()))
+        .map_err(|e| refuse(Refusal::CertificateInvalid, e.to_string()))?;
+    let id = rule.meets(&info)?;
+    if logged {
+        witness::enough_logs(trust, bundle, demands.transparency, case.now)?;
+    }
+    enough_timestamps(trust, bundle, demands.timestamp)?;
+    Ok((id, Proven { logged, times }))
 }
 
 /// Which roots count is not for the signer to say (Sigstore client specification, "Verification"). npm's statements
@@ -258,26 +340,37 @@ fn belongs<E: From<Explanation>>(
     ask_in_form(nobody.verifier(), &bundle, &policy, ask).map(drop)
 }
 
-/// Asks about `bundle` in the form in which it was logged.
+/// Asks about `bundle` in the form in which it was logged; in both, where it was logged in both.
 fn ask_in_form<E>(
     verifier: &Verifier,
     bundle: &Bundle,
     policy: &dyn Policy,
     ask: &impl Fn(Ask<'_>) -> Result<VerificationResult, E>,
-) -> Result<VerificationResult, E> {
+) -> Result<Answer, E> {
     let hashed = |e: &TransparencyLogEntry| e.kind_version == KindVersion::HashedRekordV001;
-    match &bundle.content {
-        SignatureContent::DsseEnvelope(envelope)
-            if bundle.verification_material.tlog_entries.iter().any(hashed) =>
-        {
-            let signed = envelope.pae();
-            let mut bundle = bundle.clone();
-            let signature = MessageSignature::new(envelope.signature.sig.clone());
-            bundle.content = SignatureContent::MessageSignature(signature);
-            ask(Ask { verifier, bundle: &bundle, policy, signed: Some(&signed) })
-        }
-        _ => ask(Ask { verifier, bundle, policy, signed: None }),
+    let entries = &bundle.verification_material.tlog_entries;
+    let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+        return ask(Ask { verifier, bundle, policy, signed: None }).map(Answer::from);
+    };
+    if !entries.iter().any(hashed) {
+        return ask(Ask { verifier, bundle, policy, signed: None }).map(Answer::from);
     }
+    let signed = envelope.pae();
+    let mut as_message = bundle.clone();
+    as_message.verification_material.tlog_entries.retain(hashed);
+    let signature = MessageSignature::new(envelope.signature.sig.clone());
+    as_message.content = SignatureContent::MessageSignature(signature);
+    let mut answer = Answer::from(ask(Ask { verifier, bundle: &as_message, policy, signed: Some(&signed) })?);
+    if !entries.iter().all(hashed) {
+        let mut rest = bundle.clone();
+        rest.verification_material.tlog_entries.retain(|entry| !hashed(entry));
+        let other = Answer::from(ask(Ask { verifier, bundle: &rest, policy, signed: None })?);
+        answer.logged &= other.logged;
+        // The timestamps are in both answers.
+        let seen = answer.times.clone();
+        answer.times.extend(other.times.into_iter().filter(|time| !seen.contains(time)));
+    }
+    Ok(answer)
 }
 
 /// Whether as many distinct logs hold the signature as are wanted. Everything else about the bundle was verified.
@@ -295,7 +388,7 @@ fn enough_logs<E>(
         bundle.verification_material.tlog_entries.iter().take(limits::LOG_ENTRIES).any(|entry| {
             let mut alone = bundle.clone();
             alone.verification_material.tlog_entries = vec![entry.clone()];
-            ask_in_form(verifier, &alone, policy, ask).is_ok_and(|result| result.tlog_verified())
+            ask_in_form(verifier, &alone, policy, ask).is_ok_and(|answer| answer.logged)
         })
     };
     let found = trust.by_log().iter().filter(holds).count();
@@ -307,12 +400,12 @@ fn enough_logs<E>(
 }
 
 /// Whether as many distinct authorities made timestamps as are wanted. Each timestamp was verified.
-fn enough_timestamps(trust: &Trust, bundle: &Bundle, wanted: Quorum) -> Result<(), Explanation> {
+pub(crate) fn enough_timestamps(trust: &Trust, bundle: &Bundle, wanted: Quorum) -> Result<(), Explanation> {
     let tokens = tokens(bundle);
     let found = match wanted.need() {
         0 => return Ok(()),
         1 => tokens.len().min(1),
-        _ => match signature(bundle) {
+        _ => match stamp::signature(bundle) {
             Some(signature) => trust.count_timestamp_authorities(&tokens, signature),
             None => 0,
         },
@@ -322,12 +415,4 @@ fn enough_timestamps(trust: &Trust, bundle: &Bundle, wanted: Quorum) -> Result<(
         return Err(refuse(Refusal::TimestampMissing, text));
     }
     Ok(())
-}
-
-fn signature(bundle: &Bundle) -> Option<&sigstore_types::SignatureBytes> {
-    match &bundle.content {
-        SignatureContent::MessageSignature(message) => Some(&message.signature),
-        SignatureContent::DsseEnvelope(envelope) => Some(&envelope.signature.sig),
-        _ => None,
-    }
 }

@@ -8,11 +8,12 @@
 //! either are one, however often they stand there (a rotated key, the same log under two ids).
 
 use crate::trust_file::{TrustFile, media_type};
-use crate::x509;
+use crate::{stamp, x509};
 use jiff::Timestamp;
 use sigstore_trust_root::{CertificateAuthority, TrustedRoot, TsaAuthority};
 use sigstore_types::{SignatureBytes, TimeRange, TimestampToken};
 use sigstore_verify::Verifier;
+use sigstore_verify::crypto::Keyring;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -35,6 +36,8 @@ struct Inner {
     logs: Vec<Vec<usize>>,
     /// The same root with one distinct log each; made when somebody counts.
     by_log: OnceLock<Vec<Verifier>>,
+    /// The keys of one distinct log each.
+    log_keys: OnceLock<Vec<Keyring>>,
     /// For each distinct timestamp authority, the entries of the root that are it.
     timestampers: Vec<Vec<usize>>,
 }
@@ -115,8 +118,15 @@ impl Trust {
             let certificates = tsa.cert_chain.certificates.iter().map(|c| c.raw_bytes.as_bytes().to_vec());
             certificates.chain([address(tsa.uri.as_deref().unwrap_or_default())]).collect()
         });
-        let inner =
-            Inner { label: label.to_owned(), root, verifier, logs, by_log: OnceLock::new(), timestampers };
+        let inner = Inner {
+            label: label.to_owned(),
+            root,
+            verifier,
+            logs,
+            by_log: OnceLock::new(),
+            log_keys: OnceLock::new(),
+            timestampers,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -189,14 +199,23 @@ impl Trust {
     /// What an entry says about the log that it is from is not signed in all of its forms, so the log is found
     /// by whose key proves the entry.
     pub(crate) fn by_log(&self) -> &[Verifier] {
-        self.inner.by_log.get_or_init(|| {
-            let only = |which: &Vec<usize>| {
-                let mut root = self.inner.root.clone();
-                let mut at = 0..;
-                root.tlogs.retain(|_| at.next().is_some_and(|at| which.contains(&at)));
-                Verifier::new(&root).ok()
-            };
-            self.inner.logs.iter().filter_map(only).collect()
+        let only = |root: TrustedRoot| Verifier::new(&root).ok();
+        self.inner.by_log.get_or_init(|| self.single_logs().filter_map(only).collect())
+    }
+
+    /// The keys of each distinct log, by themselves; see [`Trust::by_log`].
+    pub(crate) fn log_keys(&self) -> &[Keyring] {
+        let only = |root: TrustedRoot| root.rekor_keys().ok();
+        self.inner.log_keys.get_or_init(|| self.single_logs().filter_map(only).collect())
+    }
+
+    /// The same root with one distinct log each.
+    fn single_logs(&self) -> impl Iterator<Item = TrustedRoot> {
+        self.inner.logs.iter().map(|which| {
+            let mut root = self.inner.root.clone();
+            let mut at = 0..;
+            root.tlogs.retain(|_| at.next().is_some_and(|at| which.contains(&at)));
+            root
         })
     }
 
@@ -207,9 +226,7 @@ impl Trust {
         signature: &SignatureBytes,
     ) -> usize {
         let signed_by = |authority: &TsaAuthority| {
-            tokens.iter().any(|token| {
-                sigstore_verify::tsa::verify_timestamp_for_authority(token, signature, authority).is_ok()
-            })
+            tokens.iter().any(|token| stamp::by(token, signature, authority).is_some())
         };
         let group_signed = |which: &&Vec<usize>| {
             let mut root = self.inner.root.clone();

@@ -20,3 +20,4 @@ mod rows;
 mod sboms;
 mod sigstore;
 mod vectors;
+mod witnesses;

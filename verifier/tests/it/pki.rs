@@ -44,7 +44,18 @@ fn policy(authority: Authority) -> Policy {
     Policy::require(vec![authority], &[Requirement::Signature]).unwrap()
 }
 
-fn sign(message: &[u8]) -> Vec<u8> {
+/// The same, judged by a trusted root.
+pub fn release_with(trust: Option<seaworthy_verifier::Trust>) -> Authority {
+    let certified = certified(&["root.pem"], &["ca.pem"], &[], "release@example.org");
+    Authority::certified("release", certified, trust)
+}
+
+/// The certificate with which [`sign`] signs.
+pub fn leaf_der() -> Vec<u8> {
+    STANDARD.decode(der("release.pem")).unwrap()
+}
+
+pub fn sign(message: &[u8]) -> Vec<u8> {
     let key = p256::ecdsa::SigningKey::from_pkcs8_pem(&text("release.key")).unwrap();
     let signature: p256::ecdsa::Signature = key.sign(message);
     signature.to_der().as_bytes().to_vec()

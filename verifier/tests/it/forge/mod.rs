@@ -4,6 +4,9 @@
 pub mod der;
 
 use crate::lab::{Key, bundle as key_bundle, pae, statement};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use der::{bits, int, octets, oid, seq, set, tagged, time, tlv, utc, utf8};
@@ -12,17 +15,19 @@ use seaworthy_oci::Digest;
 use seaworthy_verifier::Trust;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 
 /// When everything is signed, if nothing else is said.
 pub const SIGNED_AT: &str = "2026-05-01T12:00:00Z";
 pub const ISSUER: &str = "https://token.actions.githubusercontent.com";
 pub const WORKFLOW: &str = "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
 const START: &str = "2026-01-01T00:00:00Z";
-const END: &str = "2030-01-01T00:00:00Z";
+pub const END: &str = "2030-01-01T00:00:00Z";
 const ECDSA_SHA256: &str = "1.2.840.10045.4.3.2";
+const RSA: &str = "1.2.840.113549.1.1.1";
 const SHA256: &str = "2.16.840.1.101.3.4.2.1";
 const CODE_SIGNING: &str = "1.3.6.1.5.5.7.3.3";
-const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
+pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
 const FULCIO: &str = "1.3.6.1.4.1.57264.1";
 
 pub fn b64(bytes: impl AsRef<[u8]>) -> String {
@@ -73,7 +78,7 @@ pub struct Certified {
 struct Draft<'a> {
     serial: u64,
     subject: &'a str,
-    key: &'a Key,
+    spki: Vec<u8>,
     from: &'a str,
     until: &'a str,
     extensions: Vec<Vec<u8>>,
@@ -93,7 +98,7 @@ fn to_be_signed(draft: &Draft<'_>, issuer: &str) -> Vec<u8> {
         name(issuer),
         seq(&[utc(draft.from), utc(draft.until)]),
         name(draft.subject),
-        draft.key.spki(),
+        draft.spki.clone(),
         tagged(3, &seq(&draft.extensions)),
     ])
 }
@@ -109,7 +114,8 @@ fn authority_extensions() -> Vec<Vec<u8>> {
 
 fn root(subject: &str, seed: u8, from: &str, until: &str) -> Certified {
     let key = Key::new(seed);
-    let draft = Draft { serial: 1, subject, key: &key, from, until, extensions: authority_extensions() };
+    let draft =
+        Draft { serial: 1, subject, spki: key.spki(), from, until, extensions: authority_extensions() };
     Certified { der: issue(&draft, subject, &key), key: Key::new(seed), subject: subject.into(), serial: 1 }
 }
 
@@ -123,13 +129,9 @@ fn below(
     extensions: Vec<Vec<u8>>,
 ) -> Certified {
     let key = Key::new(seed);
-    let draft = Draft { serial, subject, key: &key, from, until, extensions };
-    Certified {
-        der: issue(&draft, &parent.subject, &parent.key),
-        key: Key::new(seed),
-        subject: subject.into(),
-        serial,
-    }
+    let draft = Draft { serial, subject, spki: key.spki(), from, until, extensions };
+    let der = issue(&draft, &parent.subject, &parent.key);
+    Certified { der, key, subject: subject.into(), serial }
 }
 
 /// What the certificate of a signer says.
@@ -199,6 +201,31 @@ pub struct Stamper {
     pub until: Option<String>,
     /// Whether tokens carry the certificate.
     pub embeds: bool,
+    /// What signs instead of the signer's own key.
+    pub rsa: Option<Rsa>,
+    /// The object identifier of the hash of the imprint.
+    pub imprint: &'static str,
+}
+
+/// An RSA key, made anew: no two runs have the same.
+#[derive(Clone)]
+pub struct Rsa(Arc<RsaKeyPair>);
+
+impl Rsa {
+    pub fn new() -> Self {
+        Self(Arc::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()))
+    }
+
+    fn spki(&self) -> Vec<u8> {
+        let null = tlv(0x05, &[]);
+        seq(&[seq(&[oid(RSA), null]), bits(self.0.public_key().as_ref())])
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
+        signature
+    }
 }
 
 impl Stamper {
@@ -223,7 +250,23 @@ impl Stamper {
             extension("2.5.29.37", true, &seq(&[oid(usage)])),
         ];
         let signer = below(&root, &format!("tsa {seed}"), seed + 1, 7, START, until, extensions);
-        Self { signer, root, url: url.into(), from: START.into(), until: None, embeds: false }
+        let (from, url) = (START.into(), url.into());
+        Self { signer, root, url, from, until: None, embeds: false, rsa: None, imprint: SHA256 }
+    }
+
+    /// One that signs with RSA, as most of those in the world do.
+    pub fn rsa(seed: u8, url: &str, usage: &str, until: &str) -> Self {
+        let mut made = Self::lasting(seed, url, usage, until);
+        let key = Rsa::new();
+        let extensions = vec![
+            extension("2.5.29.15", true, &tlv(0x03, &[7, 0x80])),
+            extension("2.5.29.37", true, &seq(&[oid(usage)])),
+        ];
+        let subject = &made.signer.subject.clone();
+        let draft = Draft { serial: 7, subject, spki: key.spki(), from: START, until, extensions };
+        made.signer.der = issue(&draft, &made.root.subject, &made.root.key);
+        made.rsa = Some(key);
+        made
     }
 
     /// RFC 3161, section 2.4.2, over `signature`, at `at`.
@@ -231,7 +274,7 @@ impl Stamper {
         let info = seq(&[
             int(1),
             oid("1.3.6.1.4.1.57264.2"),
-            seq(&[algorithm(SHA256), octets(&sha256(signature))]),
+            seq(&[algorithm(self.imprint), octets(&sha256(signature))]),
             int(42),
             time(at),
         ]);
@@ -240,13 +283,17 @@ impl Stamper {
             seq(&[oid("1.2.840.113549.1.9.3"), set(&[oid(content)])]),
             seq(&[oid("1.2.840.113549.1.9.4"), set(&[octets(&sha256(&info))])]),
         ];
-        let signed = self.signer.key.sign(&set(&attributes));
+        let attributes_signed = set(&attributes);
+        let (how, signed) = match &self.rsa {
+            Some(key) => (RSA, key.sign(&attributes_signed)),
+            None => (ECDSA_SHA256, self.signer.key.sign(&attributes_signed)),
+        };
         let signer = seq(&[
             int(1),
             seq(&[name(&self.root.subject), int(self.signer.serial)]),
             algorithm(SHA256),
             tagged(0, &attributes.concat()),
-            algorithm(ECDSA_SHA256),
+            algorithm(how),
             octets(&signed),
         ]);
         let data = seq(&[
@@ -265,6 +312,8 @@ impl Stamper {
 pub enum By<'a> {
     Certificate(&'a [u8]),
     Key(&'a Key),
+    /// A key of another kind.
+    Spki(&'a [u8]),
 }
 
 impl By<'_> {
@@ -272,6 +321,7 @@ impl By<'_> {
         match self {
             Self::Certificate(der) => pem("CERTIFICATE", der),
             Self::Key(key) => key.pem(),
+            Self::Spki(der) => pem("PUBLIC KEY", der),
         }
     }
 }
@@ -319,6 +369,7 @@ impl Log {
         let verifier = match by {
             By::Certificate(der) => json!({ "x509Certificate": { "rawBytes": b64(der) } }),
             By::Key(key) => json!({ "publicKey": { "rawBytes": b64(key.spki()) } }),
+            By::Spki(der) => json!({ "publicKey": { "rawBytes": b64(der) } }),
         };
         let mut verifier = verifier;
         verifier["keyDetails"] = "PKIX_ECDSA_P256_SHA_256".into();
@@ -492,8 +543,14 @@ impl Forge {
         for (number, value) in &leaf.claims {
             extensions.push(extension(&format!("{FULCIO}.{number}"), false, value));
         }
-        let mut draft =
-            Draft { serial: 99, subject: "", key: &key, from: &leaf.from, until: &leaf.until, extensions };
+        let mut draft = Draft {
+            serial: 99,
+            subject: "",
+            spki: key.spki(),
+            from: &leaf.from,
+            until: &leaf.until,
+            extensions,
+        };
         if leaf.logged {
             let tbs = to_be_signed(&draft, &parent.subject);
             let proof = self.certificate_proof(&tbs, parent, leaf);
