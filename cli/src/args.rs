@@ -6,7 +6,7 @@ use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
 use crate::pki_args::{OwnCertificate, PrivateCas};
 use crate::policy_args::Policy;
 use crate::trust_args::Trust;
-use crate::who::{Certificate, Proofs};
+use crate::who::{Certificate, Counted, Proofs, TrustFiles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use url::Url;
@@ -249,7 +249,7 @@ pub(crate) struct Verify {
         value_name = "FILE",
         env = "SEAWORTHY_POLICY",
         value_delimiter = ',',
-        conflicts_with = "certificate"
+        conflicts_with_all = ["certificate", "trust"]
     )]
     pub(crate) policy: Vec<PathBuf>,
     /// Public key that must have signed: a PEM file, env://VARIABLE, NAME://RESOURCE or pkcs11:…
@@ -264,13 +264,8 @@ pub(crate) struct Verify {
     pub(crate) cas: PrivateCas,
     #[command(flatten)]
     pub(crate) proofs: Proofs,
-    /// Trust file: a key of its keyrings must have signed; with --certificate-identity, that identity, by the
-    /// authorities and logs of the file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "key", "trusted_root"])]
-    pub(crate) trust: Option<PathBuf>,
-    /// Of the trust file, this keyring alone; several at once
-    #[arg(long, value_name = "NAME", requires = "trust", conflicts_with = "certificate")]
-    pub(crate) keyring: Vec<String>,
+    #[command(flatten)]
+    pub(crate) files: TrustFiles,
     /// Judge by this bundle too, as if it were attached to the image
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: Vec<PathBuf>,
@@ -286,22 +281,26 @@ pub(crate) struct Verify {
 }
 
 /// Show what is attached to an image: by whom, of which kind, valid or not
+///
+/// With --key, --certificate-identity, --trust or --policy it says whether the image is signed by them: signed, not
+/// signed, or could not find out. What may run is for `verify` to say.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   seaworthy tree registry.example/app:1.0
-  seaworthy tree --key release.pub oci:build")]
+  seaworthy tree --key release.pub oci:build
+  seaworthy tree --certificate-identity ci@example.com --certificate-oidc-issuer https://accounts.example.com \\
+    registry.example/app:1.0")]
 pub(crate) struct Tree {
     /// The image
     pub(crate) image: String,
-    /// Public key to check signatures with: a PEM file, env://VARIABLE, NAME://RESOURCE or pkcs11:…
-    #[arg(long, value_name = "KEY")]
-    pub(crate) key: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) by: Counted,
 }
 
 /// Look into an SBOM: an image's or a file's
 ///
-/// For an image, the attested SBOM is read (verified with --key), or the image itself with --scan.
+/// For an image, the attested SBOM is read (verified with --key, --certificate-identity, --trust or --policy), or the image itself with --scan.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -333,11 +332,10 @@ pub(crate) struct Inspect {
     /// Only packages that this layer brought (digest or its beginning)
     #[arg(long, value_name = "DIGEST")]
     pub(crate) layer: Option<String>,
-    /// Public key that must have signed the SBOM attestation
-    #[arg(long, value_name = "KEY")]
-    pub(crate) key: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) by: Counted,
     /// Inventory the image now instead of reading its attested SBOM
-    #[arg(long, conflicts_with = "key")]
+    #[arg(long, conflicts_with_all = ["key", "policy", "trust", "certificate", "trusted_root"])]
     pub(crate) scan: bool,
     /// Of this platform of an index
     #[arg(long, value_name = "OS/ARCH")]
@@ -621,8 +619,8 @@ pub(crate) struct Keyless {
     /// Where the browser comes back to: http://localhost:PORT/PATH. Any port without it
     #[arg(long, value_name = "URL")]
     pub(crate) oidc_redirect_url: Option<Url>,
-    /// Services to use: a signing_config.json of version 0.2, or public-good or staging, which come with this
-    /// program
+    /// Services to use: a signing_config.json of version 0.2, a trust file with services, or public-good or staging,
+    /// which come with this program. A trust file is also the trusted root, if it is one
     #[arg(long, value_name = "FILE|NAME", env = "SEAWORTHY_SIGNING_CONFIG")]
     pub(crate) signing_config: Option<PathBuf>,
     /// Services to use and the trusted root to verify with, in one file (ClientTrustConfig)

@@ -3,7 +3,7 @@
 
 use crate::args::{Keyless, Password};
 use crate::pki_args::{OwnCertificate, PrivateCas};
-use crate::who::{Certificate, Proofs};
+use crate::who::{Certificate, Proofs, TrustFiles};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -97,6 +97,8 @@ pub(crate) struct VerifyBlob {
     /// Public key that must have signed: a PEM file, env://VARIABLE, NAME://RESOURCE or pkcs11:…
     #[arg(long, value_name = "KEY", conflicts_with = "certificate")]
     pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: TrustFiles,
     #[command(flatten)]
     pub(crate) certificate: Certificate,
     #[command(flatten)]

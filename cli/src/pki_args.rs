@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use seaworthy_sign::keyless::Certificate;
 use seaworthy_sign::{CertifiedSigner, Signer};
 use seaworthy_verifier::pki::{CertificateAuthorities, CertificateName, Certified, PkiError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A certificate for the signing key.
@@ -17,7 +17,7 @@ pub(crate) struct OwnCertificate {
     #[arg(long, value_name = "FILE", requires_all = ["key", "certificate_chain"])]
     pub(crate) certificate: Option<PathBuf>,
     /// Its intermediates, and the root as the last, PEM: that it leads there is checked before anything is signed.
-    /// Bundles carry the certificate alone, so verifiers need this file too
+    /// Bundles carry the certificate alone, so verifiers need this file too; the older form carries the intermediates
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub(crate) certificate_chain: Option<PathBuf>,
 }
@@ -36,8 +36,10 @@ impl OwnCertificate {
             String::from_utf8(bytes).map_err(|_| Failure::broken(format!("{shown} is no PEM file")))?;
         let certificate = Certificate::from_pem(&text)
             .map_err(|why| Failure::broken(format!("cannot use the certificate {shown}: {why}")))?;
+        let mut intermediates = Vec::new();
         let certified = match &self.certificate_chain {
             Some(chain) => {
+                intermediates = between(chain)?;
                 let mut builder = CertificateAuthorities::builder();
                 let fail = |error: PkiError| Failure::new(Exit::Local, error);
                 builder.chain(chain).map_err(fail)?;
@@ -55,8 +57,18 @@ impl OwnCertificate {
             }
             None => None,
         };
-        Ok((Arc::new(CertifiedSigner::new(signer, &certificate)?), certified))
+        Ok((Arc::new(CertifiedSigner::new(signer, &certificate, intermediates)?), certified))
     }
+}
+
+/// The certificates of a chain without its last, the root, in DER. What they are is checked by whoever reads them all.
+fn between(chain: &Path) -> Outcome<Vec<Vec<u8>>> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let text = String::from_utf8_lossy(&read_input(chain, "certificate chain")?).into_owned();
+    let read = |block: &str| Certificate::from_pem(&format!("{block}{END}\n")).ok().map(|c| c.der().to_vec());
+    let mut all: Vec<Vec<u8>> = text.split(END).filter_map(read).collect();
+    all.pop();
+    Ok(all)
 }
 
 /// Certificates that lead to a root of one's own.

@@ -1,5 +1,6 @@
 //! The flags of `trust`. Those of `trust update` have cosign's names of `cosign initialize` as aliases.
 
+use crate::who::Certificate;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 pub(crate) enum Trust {
     Init(TrustInit),
     Show(TrustShow),
-    Add(TrustAdd),
+    Add(Box<TrustAdd>),
     Rotate(TrustRotate),
     Lint(TrustLint),
     Diff(TrustDiff),
@@ -106,9 +107,11 @@ pub(crate) struct TrustShow {
 #[command(after_help = "\
 Examples:
   seaworthy trust add trust.yaml --key build.pub --keyring build --owner 'build team'
+  seaworthy trust add trust.yaml --identity ci --certificate-identity ci@example.org \\
+    --certificate-oidc-issuer https://accounts.example.org
   seaworthy trust add trust.yaml --ca chain.pem --uri https://ca.example.org --until 2030-01-01T00:00:00Z
   seaworthy trust add trust.yaml --log log.pub --uri https://log.example.org")]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["key", "ca", "log", "ct_log", "tsa", "authority"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["key", "ca", "log", "ct_log", "tsa", "authority", "identity"]))]
 pub(crate) struct TrustAdd {
     /// The trust file
     pub(crate) file: PathBuf,
@@ -130,6 +133,11 @@ pub(crate) struct TrustAdd {
     /// All of a private authority: its folder, or a file as `trust init --trusted-root` takes it
     #[arg(long, value_name = "DIR|FILE")]
     pub(crate) authority: Option<PathBuf>,
+    /// An identity, by this name: whoever has such a certificate of the authorities in the file
+    #[arg(long, value_name = "NAME", requires = "certificate")]
+    pub(crate) identity: Option<String>,
+    #[command(flatten)]
+    pub(crate) certificate: Certificate,
     /// The keyring of the key; the name of its file without it
     #[arg(long, value_name = "NAME", requires = "key")]
     pub(crate) keyring: Option<String>,

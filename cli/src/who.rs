@@ -7,7 +7,8 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::pki_args::PrivateCas;
 use clap::Args;
 use seaworthy_oci::OpenOptions;
-use seaworthy_verifier::{Asked, Authority, Claim, IdentityError, IdentityRule, Quorum, Trust};
+use seaworthy_verifier::trust_file::{Line, Named, TrustedIdentity};
+use seaworthy_verifier::{Asked, Authority, Claim, IdentityError, IdentityRule, ImageName, Quorum, Trust};
 use std::path::{Path, PathBuf};
 
 /// What the signer's certificate must say.
@@ -81,6 +82,38 @@ impl Certificate {
         .any(|value| value.is_some())
     }
 
+    /// The identity as an entry of a trust file.
+    pub(crate) fn named(&self, name: &str, owner: Option<String>) -> Outcome<TrustedIdentity> {
+        let named = |exact: &Option<String>, pattern: &Option<String>| {
+            let pattern = || pattern.clone().map(Named::Regexp);
+            exact.clone().map(Named::Exact).or_else(pattern)
+        };
+        let (Some(identity), Some(issuer)) = (
+            named(&self.certificate_identity, &self.certificate_identity_regexp),
+            named(&self.certificate_oidc_issuer, &self.certificate_oidc_issuer_regexp),
+        ) else {
+            return Err(Failure::usage("an identity is whom a certificate names, and by whose word")
+                .hint("give --certificate-identity and --certificate-oidc-issuer"));
+        };
+        let claims = self.claims().into_iter();
+        let claims =
+            claims.filter_map(|(claim, value)| Some((claim.name().to_owned(), value.clone()?))).collect();
+        let found =
+            TrustedIdentity { name: name.to_owned(), owner, issuer, identity, claims, line: Line::default() };
+        found.rule().map_err(|(why, hint)| Failure::usage(why).hint(hint))?;
+        Ok(found)
+    }
+
+    fn claims(&self) -> [(Claim, &Option<String>); 5] {
+        [
+            (Claim::Workflow, &self.certificate_github_workflow_name),
+            (Claim::Ref, &self.certificate_github_workflow_ref),
+            (Claim::Repository, &self.certificate_github_workflow_repository),
+            (Claim::Sha, &self.certificate_github_workflow_sha),
+            (Claim::Trigger, &self.certificate_github_workflow_trigger),
+        ]
+    }
+
     /// What is asked for, if anything is.
     fn rule(&self) -> Outcome<Option<IdentityRule>> {
         let name = |exact: &Option<String>, pattern: &Option<String>| -> Option<(bool, String)> {
@@ -89,13 +122,7 @@ impl Certificate {
         };
         let identity = name(&self.certificate_identity, &self.certificate_identity_regexp);
         let issuer = name(&self.certificate_oidc_issuer, &self.certificate_oidc_issuer_regexp);
-        let claims = [
-            (Claim::Workflow, &self.certificate_github_workflow_name),
-            (Claim::Ref, &self.certificate_github_workflow_ref),
-            (Claim::Repository, &self.certificate_github_workflow_repository),
-            (Claim::Sha, &self.certificate_github_workflow_sha),
-            (Claim::Trigger, &self.certificate_github_workflow_trigger),
-        ];
+        let claims = self.claims();
         let (identity, issuer) = match (&identity, &issuer) {
             (Some(identity), Some(issuer)) => (asked(identity), asked(issuer)),
             (None, None) if claims.iter().all(|(_, value)| value.is_none()) => return Ok(None),
@@ -134,6 +161,14 @@ impl Proofs {
         self.trusted_root.is_some() || self.transparency.is_some() || self.timestamp.is_some()
     }
 
+    /// The same for somebody of a trust file: an identity has its root already.
+    pub(crate) fn demand_of_file(&self, authority: Authority) -> Outcome<Authority> {
+        if self.transparency.is_none() && self.timestamp.is_none() && authority.has_trust() {
+            return Ok(authority);
+        }
+        self.demand(authority)
+    }
+
     pub(crate) fn demand(&self, authority: Authority) -> Outcome<Authority> {
         authority
             .demanding(self.transparency, self.timestamp)
@@ -150,8 +185,130 @@ pub(crate) fn trusted_root(named: &Path) -> Outcome<Trust> {
     found.map_err(|why| Failure::new(Exit::Local, why).hint("a file, or one of public-good, staging, github"))
 }
 
-/// Everybody whom the flags name; `otherwise` is the trusted root if they name none.
+/// Trust files, for commands that verify.
+#[derive(Debug, Args)]
+pub(crate) struct TrustFiles {
+    /// Trust file: a key of its keyrings or an identity in it must have signed; with --certificate-identity, that
+    /// identity, by the authorities and logs of the file. Several at once: by any of them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "trusted_root"])]
+    pub(crate) trust: Vec<PathBuf>,
+    /// Of the trust files, this keyring or identity alone; several at once
+    #[arg(long, value_name = "NAME", requires = "trust", conflicts_with = "certificate")]
+    pub(crate) keyring: Vec<String>,
+}
+
+/// Who counts, for commands that look and do not judge.
+#[derive(Debug, Args)]
+pub(crate) struct Counted {
+    /// Public key to check signatures with: a PEM file, env://VARIABLE, NAME://RESOURCE or pkcs11:…
+    #[arg(long, value_name = "KEY", conflicts_with = "certificate")]
+    pub(crate) key: Vec<PathBuf>,
+    /// Policy file: the signers of those of its policies that match the image
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "certificate", "trust", "trusted_root"])]
+    pub(crate) policy: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: TrustFiles,
+    #[command(flatten)]
+    pub(crate) certificate: Certificate,
+    #[command(flatten)]
+    pub(crate) cas: PrivateCas,
+    #[command(flatten)]
+    pub(crate) proofs: Proofs,
+}
+
+impl Counted {
+    /// Whether anybody is named.
+    pub(crate) fn is_given(&self) -> bool {
+        let named = !self.key.is_empty() || !self.policy.is_empty() || !self.files.trust.is_empty();
+        let (identity, issuer) = self.certificate.exact();
+        let certificate = identity.is_some() || issuer.is_some() || self.certificate.more_than_exact();
+        named || certificate || self.cas.is_given() || self.proofs.any()
+    }
+
+    /// Everybody who counts for the image `name`.
+    pub(crate) async fn authorities(
+        &self,
+        name: &ImageName,
+        options: &OpenOptions,
+    ) -> Outcome<Vec<Authority>> {
+        if !self.policy.is_empty() {
+            if self.cas.is_given() || self.proofs.any() {
+                return Err(Failure::usage("roots and proofs have no effect beside --policy")
+                    .hint("name them in the policy"));
+            }
+            let policies = crate::commands::policy::load(&self.policy)?;
+            let matching = policies.iter().filter(|policy| policy.matches(name));
+            let found: Vec<Authority> = matching.flat_map(|policy| policy.authorities().to_vec()).collect();
+            if found.is_empty() {
+                return Err(Failure::usage(format!("no policy of these files matches {name}"))
+                    .hint("its `images` say which images a policy is about"));
+            }
+            return Ok(found);
+        }
+        if !self.is_given() {
+            return Ok(Vec::new());
+        }
+        let found =
+            authorities(&self.key, &self.certificate, &self.cas, &self.proofs, &self.files, options).await?;
+        if found.is_empty() {
+            return Err(Failure::usage("a root without a signer: nobody is named")
+                .hint("give --certificate-identity with --certificate-oidc-issuer, or --key"));
+        }
+        Ok(found)
+    }
+}
+
+/// Everybody whom the flags name. A trust file is a trusted root for identities and keys of the flags; where they name
+/// nobody, its own keyrings and identities count.
 pub(crate) async fn authorities(
+    keys: &[PathBuf],
+    certificate: &Certificate,
+    cas: &PrivateCas,
+    proofs: &Proofs,
+    files: &TrustFiles,
+    options: &OpenOptions,
+) -> Outcome<Vec<Authority>> {
+    let roots: Vec<Option<&Path>> = match files.trust.as_slice() {
+        [] => vec![None],
+        files => files.iter().map(|file| Some(file.as_path())).collect(),
+    };
+    let mut found: Vec<Authority> = Vec::new();
+    for root in &roots {
+        let mut more = by_flags(keys, certificate, cas, proofs, *root, options).await?;
+        if let (true, Some(path)) = (more.is_empty(), root) {
+            // A name that only some of the files have is meant there.
+            let names: Vec<String> = match roots.len() {
+                1 => files.keyring.clone(),
+                _ => crate::commands::trust::known(path, &files.keyring)?,
+            };
+            if names.is_empty() && !files.keyring.is_empty() {
+                continue;
+            }
+            for authority in crate::commands::trust::authorities(path, &names)? {
+                more.push(proofs.demand_of_file(authority)?);
+            }
+        }
+        for authority in more {
+            // Several files may have a keyring of one name.
+            let same =
+                found.iter().filter(|a| a.name().split(" of ").next() == Some(authority.name())).count();
+            found.push(match (same, root) {
+                (1.., Some(path)) => {
+                    let name = format!("{} of {}", authority.name(), path.display());
+                    authority.named(name)
+                }
+                _ => authority,
+            });
+        }
+    }
+    if found.is_empty() && !files.keyring.is_empty() {
+        return Err(Failure::usage(format!("no trust file has {}", files.keyring.join(" or ")))
+            .hint("`seaworthy trust show FILE` lists them"));
+    }
+    Ok(found)
+}
+
+async fn by_flags(
     keys: &[PathBuf],
     certificate: &Certificate,
     cas: &PrivateCas,

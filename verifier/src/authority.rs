@@ -116,6 +116,18 @@ impl Authority {
         Self { name: name.into(), who: Who::Certified(certified), trust, demands: Demands::default() }
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Whether a trusted root stands behind it.
+    pub fn has_trust(&self) -> bool {
+        self.trust.is_some()
+    }
+
     /// Its name in the policy.
     pub fn name(&self) -> &str {
         &self.name

@@ -9,7 +9,7 @@ use crate::check::{self, Claim, Outcome, Question};
 use crate::error::Error;
 use crate::evidence::{self, Kind};
 use crate::statement::PredicateType;
-use crate::verdict::Signer;
+use crate::verdict::{Refusal, Signer};
 use jiff::Timestamp;
 use seaworthy_oci::{Digest, Source};
 use seaworthy_sbom::inventory::Inventory;
@@ -30,7 +30,7 @@ pub struct AttestedSbom {
 /// nobody is left out; `seaworthy tree` shows it.
 ///
 /// # Errors
-/// Where it could not be found out what is attached.
+/// Where it could not be found out what is attached, or whether the only one was revoked.
 pub async fn attested(
     source: &dyn Source,
     subject: &Digest,
@@ -39,7 +39,7 @@ pub async fn attested(
 ) -> Result<Vec<AttestedSbom>, Error> {
     let subjects = [subject.clone()];
     let question = Question { subjects: &subjects, authorities, now };
-    let mut found = Vec::new();
+    let (mut found, mut unknown) = (Vec::new(), None);
     for item in evidence::collect(source, subject).await? {
         let maybe = match item.predicate_type.as_deref().map(PredicateType::from_uri) {
             Some(kind) => kind.is_sbom(),
@@ -49,7 +49,16 @@ pub async fn attested(
             continue;
         }
         let Ok(content) = evidence::fetch(source, &item).await? else { continue };
-        let Outcome::Verified(verified) = check::examine(&item, content, question).outcome else { continue };
+        let verified = match check::examine(&item, content, question).outcome {
+            Outcome::Verified(verified) => verified,
+            Outcome::Invalid(why) => {
+                unknown = unknown.or_else(|| {
+                    why.walk().into_iter().find(|w| w.code == Refusal::RevocationUnknown).cloned()
+                });
+                continue;
+            }
+            _ => continue,
+        };
         let Claim::Attestation(statement) = verified.value() else { continue };
         if !statement.predicate_type.is_sbom() || !verified.is_about(subject) {
             continue;
@@ -63,6 +72,10 @@ pub async fn attested(
                 inventory,
             });
         }
+    }
+    // What might have been one is not "none".
+    if let (true, Some(why)) = (found.is_empty(), unknown) {
+        return Err(Error::Undecided(why));
     }
     found.sort_by_key(|sbom| std::cmp::Reverse(sbom.inventory.created));
     Ok(found)

@@ -11,7 +11,9 @@ use crate::printer::{BAD, BOLD, DIM, GOOD, Printer, paint, plain};
 use crate::who;
 use seaworthy_oci::{Digest, OpenOptions};
 use seaworthy_sign::{Algorithm, Blob, Formats, Predicate, PredicateType, blob};
-use seaworthy_verifier::{Artifact, BlobError, BlobVerdict, Decision, PublicKey, verify_blob};
+use seaworthy_verifier::{
+    Artifact, Authority, BlobError, BlobVerdict, Decision, PublicKey, Refusal, verify_blob,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -273,33 +275,65 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) async fn verify(args: &VerifyBlob, options: &OpenOptions, printer: &Printer) -> Outcome {
+    let keys = args.key.as_slice();
     let authorities =
-        who::authorities(args.key.as_slice(), &args.certificate, &args.cas, &args.proofs, None, options)
-            .await?;
-    let [authority] = authorities.as_slice() else {
+        who::authorities(keys, &args.certificate, &args.cas, &args.proofs, &args.files, options).await?;
+    if authorities.is_empty() {
         return Err(Failure::usage("nobody is trusted: there is nothing to verify against").hint(
-            "give --key FILE, or --certificate-identity with --certificate-oidc-issuer or --ca-roots",
+            "give --key FILE, --trust FILE, or --certificate-identity with --certificate-oidc-issuer or --ca-roots",
         ));
-    };
+    }
     let bundle = context::read_input(&args.bundle, "bundle")?;
     let artifact = artifact(&args.artifact)?;
     let verdict =
-        verify_blob(&bundle, &artifact, authority, context::now()).map_err(|error| match error {
-            BlobError::BytesNeeded(_) => Failure::usage(error).hint("give the file instead of its digest"),
-            BlobError::File(_) => Failure::local(error),
-            BlobError::Undecided(ref why) => {
-                let failure = Failure::new(Exit::CouldNotFindOut, &error);
-                match &why.hint {
-                    Some(hint) => failure.hint(hint.clone()),
-                    None => failure,
+        by_any(&authorities, |authority| verify_blob(&bundle, &artifact, authority, context::now()))
+            .map_err(|error| match error {
+                BlobError::BytesNeeded(_) => {
+                    Failure::usage(error).hint("give the file instead of its digest")
                 }
-            }
-        })?;
+                BlobError::File(_) => Failure::local(error),
+                BlobError::Undecided(ref why) => {
+                    let failure = Failure::new(Exit::CouldNotFindOut, &error);
+                    match &why.hint {
+                        Some(hint) => failure.hint(hint.clone()),
+                        None => failure,
+                    }
+                }
+            })?;
     printer.result(&verdict, || human(&verdict, &args.artifact));
     Ok(match verdict.decision {
         Decision::Allow => Exit::Yes,
         Decision::Deny => Exit::No,
     })
+}
+
+/// The answer of the first who says yes. What could not be found out outweighs every "no"; of those, one that goes
+/// beyond "not mine" says the most, and where nobody goes beyond it, all of them are said.
+fn by_any(
+    authorities: &[Authority],
+    ask: impl Fn(&Authority) -> Result<BlobVerdict, BlobError>,
+) -> Result<BlobVerdict, BlobError> {
+    let (mut no, mut unknown): (Option<BlobVerdict>, _) = (None, None);
+    let not_mine = |verdict: &BlobVerdict| {
+        let codes = [Refusal::UnknownSigner, Refusal::IdentityMismatch, Refusal::ClaimMismatch];
+        verdict.refusals.iter().all(|why| codes.contains(&why.code))
+    };
+    for authority in authorities {
+        match ask(authority) {
+            Ok(verdict) if verdict.decision == Decision::Allow => return Ok(verdict),
+            Ok(verdict) => match &mut no {
+                Some(there) if !not_mine(there) => {}
+                Some(there) if not_mine(&verdict) => there.refusals.extend(verdict.refusals),
+                _ => no = Some(verdict),
+            },
+            Err(error) => unknown = unknown.or(Some(error)),
+        }
+    }
+    match (unknown, no) {
+        (None, Some(verdict)) => Ok(verdict),
+        (Some(error), _) => Err(error),
+        (None, None) => Err(BlobError::BytesNeeded("nobody was asked for".into())),
+    }
 }
 
 /// A file of that name before a digest: what is on the disk is what somebody sees there.

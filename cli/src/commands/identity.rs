@@ -19,9 +19,11 @@ use seaworthy_sign::keyless::{
 use seaworthy_sign::{Evidence, Formats, Prepared, Secret, Signer};
 use seaworthy_verifier::evidence::{Standing, check_piece};
 use seaworthy_verifier::pki::Certified;
+use seaworthy_verifier::trust_file::TrustFile;
 use seaworthy_verifier::{Authority, Explanation, Identity, PublicKey, Trust, TrustedKey};
 use std::future::Future;
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::sync::Arc;
 use url::Url;
 
@@ -76,7 +78,17 @@ fn services(args: &Keyless) -> Outcome<(Services, Option<Trust>)> {
                 }
                 Services::from_signing_config(config.as_bytes(), now)?
             }
-            None => Services::from_signing_config(&context::read_input(path, "signing configuration")?, now)?,
+            None => {
+                let bytes = context::read_input(path, "signing configuration")?;
+                match std::str::from_utf8(&bytes).ok().filter(|text| TrustFile::looks_like(text)) {
+                    Some(text) => {
+                        let (config, root) = of_trust_file(text, path)?;
+                        trust = trust.or(root);
+                        Services::from_signing_config(config.as_bytes(), now)?
+                    }
+                    None => Services::from_signing_config(&bytes, now)?,
+                }
+            }
         }
     } else if let Some(path) = &args.trust_config {
         let config = TrustConfig::from_json(&context::read_input(path, "trust configuration")?, now)?;
@@ -97,6 +109,21 @@ fn services(args: &Keyless) -> Outcome<(Services, Option<Trust>)> {
         }
     };
     Ok((services, trust))
+}
+
+/// The services of a trust file as a signing configuration, and its root where it has one.
+fn of_trust_file(text: &str, path: &Path) -> Outcome<(String, Option<Trust>)> {
+    let shown = path.display();
+    let file = TrustFile::parse(text).map_err(|problems| crate::trust::broken(path, &problems))?;
+    let config = file.signing_config().ok_or_else(|| {
+        Failure::usage(format!("the trust file {shown} names no services to sign at"))
+            .hint("take them over with `seaworthy trust init --signing-config FILE`")
+    })?;
+    let root = match file.certificate_authorities.is_empty() && file.transparency_logs.is_empty() {
+        true => None,
+        false => Some(file.trust(&shown.to_string()).map_err(Failure::local)?),
+    };
+    Ok((config.to_string(), root))
 }
 
 /// The login that is offered to a person.
@@ -188,12 +215,6 @@ pub(crate) fn certified_signer(
 ) -> Outcome<Made> {
     let Some(key) = key else { return signer(args, None, formats, options) };
     let (key, certified) = certificate.around(key, context::now())?;
-    if certified.is_some() && formats != Formats::Bundle {
-        return Err(Failure::usage(
-            "certificates of one's own are not written in the older form of signatures",
-        )
-        .hint("leave --signature-format at bundle, or sign with the key alone"));
-    }
     let mut made = signer(args, Some(key), formats, options)?;
     if let Some(certified) = certified {
         made.who = Who::Certificate(Box::new(certified));

@@ -11,7 +11,7 @@ use seaworthy_sbom::diff::{self, Diff, State};
 use seaworthy_sbom::inventory::{Inventory, Package};
 use seaworthy_sbom::quality;
 use seaworthy_verifier::limits::EVIDENCE_ITEM_BYTES as EVIDENCE_BYTES;
-use seaworthy_verifier::{PredicateType, evidence, sboms};
+use seaworthy_verifier::{ImageName, PredicateType, evidence, sboms};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -132,8 +132,10 @@ pub(crate) async fn run(args: &Inspect, options: &OpenOptions, printer: &Printer
 async fn load(args: &Inspect, options: &OpenOptions, printer: &Printer) -> Outcome<(Origin, Inventory)> {
     let path = Path::new(&args.target);
     if path.is_file() {
-        if args.scan || !args.key.is_empty() || args.platform.is_some() {
-            return Err(Failure::usage("--scan, --key and --platform are for images, and this is a file"));
+        if args.scan || args.by.is_given() || args.platform.is_some() {
+            return Err(Failure::usage(
+                "--scan, --platform and whoever is to have signed are for images, and this is a file",
+            ));
         }
         let (format, inventory) = seaworthy_sbom::format::read(&context::read_input(path, "SBOM")?)?;
         return Ok((Origin::File { format: format.name() }, inventory));
@@ -142,7 +144,8 @@ async fn load(args: &Inspect, options: &OpenOptions, printer: &Printer) -> Outco
     if args.target.starts_with(['.', '/']) || args.target.ends_with(".json") {
         return Err(Failure::local(format!("there is no file {}", plain(&args.target))));
     }
-    let authorities = crate::keys::authorities(&args.key, options).await?;
+    let name = ImageName::of(&context::reference(&args.target)?.location);
+    let authorities = args.by.authorities(&name, options).await?;
     let opened = context::open(&args.target, options).await?;
     let wanted = context::platforms(args.platform.as_slice())?;
     let mut targets = context::targets(&opened, &wanted).await?;
@@ -157,19 +160,21 @@ async fn load(args: &Inspect, options: &OpenOptions, printer: &Printer) -> Outco
     }
     let digest = target.pinned.digest();
     let place = opened.place.as_ref();
-    if !args.key.is_empty() {
+    if !authorities.is_empty() {
         let found = sboms::attested(place, digest, &authorities, context::now()).await?;
         return match found.into_iter().next() {
             Some(best) => {
                 let signers = best.signers.iter().map(|s| s.id.clone()).collect();
                 Ok((Origin::Attested { signers }, best.inventory))
             }
-            None => Err(nothing(&target, "no SBOM attested by this key")),
+            None => Err(nothing(&target, "no SBOM attested by anybody who was asked for")),
         };
     }
     match unverified(place, digest).await? {
         Some(inventory) => {
-            printer.warn("the SBOM's signature was not verified: give --key FILE");
+            printer.warn(
+                "the SBOM's signature was not verified: give --key, --certificate-identity, --trust or --policy",
+            );
             Ok((Origin::Unverified, inventory))
         }
         None => Err(nothing(&target, "no attested SBOM")),

@@ -5,7 +5,8 @@ use crate::context;
 use crate::exit::{Exit, Outcome};
 use crate::printer::{BAD, BOLD, DIM, GOOD, Printer, WARN, paint, plain};
 use seaworthy_oci::{Digest, OpenOptions};
-use seaworthy_verifier::evidence::{self, Checked, Item, Standing};
+use seaworthy_verifier::evidence::{self, Checked, Item, Kind, Standing};
+use seaworthy_verifier::{ImageName, Refusal};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -13,7 +14,19 @@ use std::fmt::Write as _;
 #[serde(rename_all = "camelCase")]
 struct Document {
     image: String,
+    /// Whether the image is signed by those who were named; nothing where nobody was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed: Option<Signed>,
     subjects: Vec<Subject>,
+}
+
+/// Three answers, and none of them is another.
+#[derive(Serialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+enum Signed {
+    Yes { signers: Vec<String> },
+    No,
+    CouldNotFindOut { why: String },
 }
 
 #[derive(Serialize)]
@@ -34,7 +47,8 @@ struct Entry {
 }
 
 pub(crate) async fn run(args: &Tree, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let authorities = crate::keys::authorities(&args.key, options).await?;
+    let name = ImageName::of(&context::reference(&args.image)?.location);
+    let authorities = args.by.authorities(&name, options).await?;
     let opened = context::open(&args.image, options).await?;
     let mut subjects = Vec::new();
     let is_index = opened.pinned.descriptor().is_index();
@@ -59,12 +73,52 @@ pub(crate) async fn run(args: &Tree, options: &OpenOptions, printer: &Printer) -
         });
         subjects.push(Subject { digest, role, evidence: entries });
     }
-    let document = Document { image: opened.pinned.to_string(), subjects };
-    printer.result(&document, || human(&document, args.key.is_empty()));
+    let signed = subjects.first().filter(|_| !authorities.is_empty()).map(Signed::of);
+    let document = Document { image: opened.pinned.to_string(), signed, subjects };
+    printer.result(&document, || human(&document));
     Ok(Exit::Yes)
 }
 
-fn human(document: &Document, no_keys: bool) -> String {
+impl Signed {
+    /// What the evidence on the digest that was asked for says; that of its children says nothing about it.
+    fn of(subject: &Subject) -> Self {
+        let signatures = || subject.evidence.iter().filter(|e| e.checked.kind == Kind::Signature);
+        let mut signers: Vec<String> = signatures()
+            .filter_map(|entry| match &entry.checked.standing {
+                Standing::Valid { signers } => Some(signers.iter().map(|s| s.id.clone())),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        signers.sort();
+        signers.dedup();
+        if !signers.is_empty() {
+            return Self::Yes { signers };
+        }
+        // A list of revocations that is missing: the signature might be good.
+        let unknown = subject.evidence.iter().find_map(|entry| match &entry.checked.standing {
+            Standing::Invalid { reason } => {
+                reason.walk().into_iter().find(|r| r.code == Refusal::RevocationUnknown)
+            }
+            _ => None,
+        });
+        match unknown {
+            Some(why) => Self::CouldNotFindOut { why: why.to_string() },
+            None => Self::No,
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Yes { signers } => format!("{} by {}", paint(GOOD, "signed"), plain(&signers.join(", "))),
+            Self::No => format!("{} by anybody who was asked for", paint(BAD, "not signed")),
+            Self::CouldNotFindOut { why } => format!("{} {}", paint(WARN, "could not find out:"), plain(why)),
+        }
+    }
+}
+
+fn human(document: &Document) -> String {
+    let no_keys = document.signed.is_none();
     let mut out = format!("{}\n", paint(BOLD, &document.image));
     for (at, subject) in document.subjects.iter().enumerate() {
         let last = at + 1 == document.subjects.len();
@@ -78,8 +132,11 @@ fn human(document: &Document, no_keys: bool) -> String {
             let _ = writeln!(out, "{trunk}{branch}{}", line(entry, no_keys));
         }
     }
-    if no_keys {
-        out.push_str("signatures were not checked against anybody: give --key FILE\n");
+    match &document.signed {
+        Some(signed) => out.push_str(&format!("{}\n", signed.words())),
+        None => out.push_str(
+            "signatures were not checked against anybody: give --key, --certificate-identity, --trust or --policy\n",
+        ),
     }
     out
 }

@@ -75,15 +75,8 @@ async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> 
         }
         return super::policy::load(&args.policy);
     }
-    // As a trusted root, a trust file speaks for certificates; without any asked for, its keys do.
-    let root = args.trust.as_deref();
-    let mut authorities =
-        who::authorities(&args.key, &args.certificate, &args.cas, &args.proofs, root, options).await?;
-    if let (true, Some(path)) = (authorities.is_empty(), root) {
-        for authority in super::trust::authorities(path, &args.keyring)? {
-            authorities.push(args.proofs.demand(authority)?);
-        }
-    }
+    let authorities =
+        who::authorities(&args.key, &args.certificate, &args.cas, &args.proofs, &args.files, options).await?;
     if authorities.is_empty() {
         return Err(Failure::usage("nobody is trusted: there is nothing to verify against").hint(
             "give --policy FILE, --key FILE, --trust FILE, or --certificate-identity with --certificate-oidc-issuer or --ca-roots",

@@ -5,7 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use seaworthy_verifier::PublicKey;
-use seaworthy_verifier::trust_file::{TrustChain, TrustFile, TrustLog, TrustService, Window};
+use seaworthy_verifier::trust_file::{
+    TrustChain, TrustFile, TrustLog, TrustService, TrustedIdentity, Window,
+};
 use serde::Serialize;
 use x509_cert::der::{Decode as _, Encode as _};
 
@@ -15,6 +17,8 @@ use x509_cert::der::{Decode as _, Encode as _};
 pub(crate) enum Kind {
     /// A managed public key.
     Key,
+    /// An identity that signs.
+    Identity,
     /// A certificate authority.
     CertificateAuthority,
     /// A certificate transparency log.
@@ -32,6 +36,7 @@ impl Kind {
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Key => "key",
+            Self::Identity => "identity",
             Self::CertificateAuthority => "CA",
             Self::CtLog => "CT log",
             Self::TransparencyLog => "log",
@@ -226,6 +231,23 @@ fn log(kind: Kind, log: &TrustLog) -> Item {
     }
 }
 
+fn identity(found: &TrustedIdentity) -> Item {
+    let claims: String = found.claims.iter().map(|(name, value)| format!(", {name} {value}")).collect();
+    let id = format!("{} ({}){claims}", found.identity.shown(), found.issuer.shown());
+    Item {
+        kind: Kind::Identity,
+        name: found.name.clone(),
+        owner: found.owner.clone(),
+        identity: format!("{}\n{id}", found.name).into_bytes(),
+        id,
+        algorithm: None,
+        hint: None,
+        from: None,
+        until: None,
+        line: found.line.0,
+    }
+}
+
 fn service(what: &str, service: &TrustService) -> Item {
     Item {
         kind: Kind::Service,
@@ -259,6 +281,7 @@ pub(crate) fn items(file: &TrustFile) -> Vec<Item> {
             identity: [key.keyring.as_bytes(), b"\n", key.key.spki()].concat(),
         })
         .collect();
+    out.extend(file.identities.iter().map(identity));
     out.extend(file.certificate_authorities.iter().map(|c| chain(Kind::CertificateAuthority, c)));
     out.extend(file.ct_logs.iter().map(|l| log(Kind::CtLog, l)));
     out.extend(file.transparency_logs.iter().map(|l| log(Kind::TransparencyLog, l)));

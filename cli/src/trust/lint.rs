@@ -57,6 +57,7 @@ pub(crate) fn check(file: &TrustFile, now: Timestamp, within: SignedDuration) ->
     }
     lint.services(&items);
     lint.witnesses(file);
+    lint.embedded(file, &items);
     if let Err(why) = file.trust("file") {
         lint.say(Severity::Error, 0, why, "verification refuses the whole file; mend or remove the entry");
     }
@@ -220,6 +221,55 @@ impl Lint {
                 message,
                 "add its successor with `trust add` or `trust rotate`",
             );
+        }
+    }
+
+    /// What the roots that come with the program know better: entries of theirs whose time ended, and what is missing in
+    /// a file that follows one of them. Of such a root itself, whether it is too old to be relied on.
+    fn embedded(&mut self, file: &TrustFile, items: &[Item]) {
+        for (name, _) in super::EMBEDDED {
+            let Some(Ok(known)) = super::embedded(name) else { continue };
+            let theirs = describe::items(&known);
+            let theirs = || theirs.iter().filter(|i| i.kind != Kind::Service);
+            for item in items.iter().filter(|i| i.kind != Kind::Service) {
+                let same = |other: &&Item| other.kind == item.kind && other.identity == item.identity;
+                let Some(end) = theirs().find(same).and_then(|other| other.until) else { continue };
+                if item.until.is_none_or(|until| until > end) {
+                    let message =
+                        format!("the root {name} of this program ends this {} at {end}", item.kind.words());
+                    let hint = "take its end over with `trust update`: what is made later is not theirs";
+                    self.say(Severity::Warning, item.line, message, hint);
+                }
+            }
+            if file.source.as_deref() != Some(name) {
+                continue;
+            }
+            let now = self.now;
+            for other in theirs().filter(|other| State::of(other.window(), now) == State::Valid) {
+                if !items.iter().any(|i| i.kind == other.kind && i.identity == other.identity) {
+                    let message = format!(
+                        "the root {name} of this program has a {}, and the file has not",
+                        other.words()
+                    );
+                    self.say(
+                        Severity::Warning,
+                        0,
+                        message,
+                        "the file is the older of the two: run `trust update`",
+                    );
+                }
+            }
+            if let Some(root) = super::tuf::embedded_root(name).filter(|root| root.expires < self.now) {
+                let newest = items.iter().filter_map(|i| i.from).max();
+                let days = newest.map_or(0, |t| self.now.duration_since(t).as_hours() / 24);
+                let message = format!(
+                    "the root {name} that comes with this program is old: its TUF root expired at {}, the newest entry \
+                     of the file is {days} days old",
+                    root.expires
+                );
+                let hint = "run `trust update`, or take a newer release of the program";
+                self.say(Severity::Warning, 0, message, hint);
+            }
         }
     }
 

@@ -9,7 +9,8 @@ use super::describe::{self, pem};
 use crate::exit::{Failure, Outcome};
 use jiff::Timestamp;
 use seaworthy_verifier::trust_file::{
-    ManagedKey, TrustChain, TrustFile, TrustLog, TrustService, TrustServices, Wanted, Window, usual_details,
+    ManagedKey, Named, TrustChain, TrustFile, TrustLog, TrustService, TrustServices, TrustedIdentity, Wanted,
+    Window, usual_details,
 };
 
 /// The lines of one entry of a list, at four spaces.
@@ -66,6 +67,24 @@ fn key(key: &ManagedKey) -> Entry {
     out.text("hint", key.hint.as_deref());
     out.window(key.window);
     out.block("publicKey", &pem("PUBLIC KEY", key.key.spki()));
+    out
+}
+
+fn identity(found: &TrustedIdentity) -> Entry {
+    let mut out = Entry::new();
+    out.text("name", Some(&found.name));
+    out.text("owner", found.owner.as_deref());
+    for (name, named) in [("issuer", &found.issuer), ("identity", &found.identity)] {
+        match named {
+            Named::Exact(text) => out.text(name, Some(text)),
+            Named::Regexp(text) => out.text(&format!("{name}Regexp"), Some(text)),
+        }
+    }
+    if !found.claims.is_empty() {
+        out.lines.push("      claims:".into());
+        let line = |(name, value): (&String, &String)| format!("        {}: {}", scalar(name), scalar(value));
+        out.lines.extend(found.claims.iter().map(line));
+    }
     out
 }
 
@@ -150,6 +169,7 @@ fn sections(file: &TrustFile) -> Vec<Section> {
         }
     };
     list("keys", file.keys.iter().map(key).collect());
+    list("identities", file.identities.iter().map(identity).collect());
     list("certificateAuthorities", file.certificate_authorities.iter().map(chain).collect());
     list("ctLogs", file.ct_logs.iter().map(log).collect());
     list("transparencyLogs", file.transparency_logs.iter().map(log).collect());
@@ -265,8 +285,15 @@ fn merged(old: &[Old], was: &[Entry], now: &[Entry]) -> Vec<String> {
     let mut out = Vec::new();
     for entry in now {
         // The PEM text is what an entry is about.
-        let about =
-            |e: &Entry| e.lines.iter().filter(|l| l.starts_with("        ")).cloned().collect::<Vec<_>>();
+        let about = |e: &Entry| {
+            let pem: Vec<_> = e.lines.iter().filter(|l| l.starts_with("        ")).cloned().collect();
+            // An identity has none: it is about its name.
+            if pem.iter().any(|l| l.contains("-----BEGIN ")) {
+                pem
+            } else {
+                e.lines.iter().take(1).cloned().collect()
+            }
+        };
         let known = was.iter().zip(old).find(|(w, _)| about(w) == about(entry));
         match known {
             Some((was, old)) => {

@@ -46,6 +46,10 @@ pub(crate) fn write(material: &Material, over: Over) -> Result<BTreeMap<String, 
             if !chain.is_empty() {
                 out.insert(CHAIN.to_owned(), chain.iter().map(|der| pem(der)).collect());
             }
+            // A certificate of somebody's own, which lasts, and nobody was told.
+            if witnesses.log_entries.is_empty() && witnesses.timestamps.is_empty() {
+                return Ok(out);
+            }
             witnesses
         }
     };
@@ -166,6 +170,14 @@ mod tests {
         assert_eq!(Read::of(&written).log_entries, 1);
         let envelope = write(&witnesses(&[ENTRY], 1), Over::Envelope).unwrap();
         assert!(!envelope.contains_key(TIMESTAMP) && envelope.contains_key(BUNDLE));
+    }
+
+    #[test]
+    fn a_certificate_that_lasts_stands_alone() {
+        let (certificate, chain) = (b"leaf".to_vec(), vec![b"between".to_vec()]);
+        let alone = Material::Certificate { certificate, chain, witnesses: Witnesses::default() };
+        let written = write(&alone, Over::Envelope).unwrap();
+        assert_eq!(written.keys().collect::<Vec<_>>(), [CERTIFICATE, CHAIN]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A key with a certificate of somebody's own authority, instead of one that lives for a run.
 //!
 //! The certificate travels beside each signature; a bundle (v0.3) has room for it alone, so the verifier needs the
-//! intermediates. Refused: a certificate of another key. Whether anybody trusts it is the verifier's affair.
+//! intermediates, which cosign's older form has room for. Refused: a certificate of another key. Whether anybody trusts it is the verifier's affair.
 
 use crate::blob::Blob;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,27 +15,32 @@ use std::sync::Arc;
 pub struct CertifiedSigner {
     inner: Arc<dyn Signer>,
     certificate: Vec<u8>,
+    intermediates: Vec<Vec<u8>>,
 }
 
 impl CertifiedSigner {
-    /// Adds `certificate` to what `inner` signs.
+    /// Adds `certificate` to what `inner` signs, and `intermediates` where there is room for them.
     ///
     /// # Errors
     /// [`ErrorKind::BadInput`] where it is of another key.
-    pub fn new(inner: Arc<dyn Signer>, certificate: &Certificate) -> Result<Self> {
+    pub fn new(
+        inner: Arc<dyn Signer>,
+        certificate: &Certificate,
+        intermediates: Vec<Vec<u8>>,
+    ) -> Result<Self> {
         if certificate.spki() != inner.public_key().as_spki_der() {
             let why = format!("it is not of the key {}", inner.public_key().fingerprint());
             return Err(Error::new("sign with", "certificate", ErrorKind::BadInput(why))
                 .hint("give the certificate that was issued for this key"));
         }
-        Ok(Self { inner, certificate: certificate.der().to_vec() })
+        Ok(Self { inner, certificate: certificate.der().to_vec(), intermediates })
     }
 
     fn with_certificate(&self, mut signed: Signed) -> Signed {
         if let Material::PublicKey { .. } = signed.material {
             let certificate = self.certificate.clone();
-            signed.material =
-                Material::Certificate { certificate, chain: Vec::new(), witnesses: Witnesses::default() };
+            let chain = self.intermediates.clone();
+            signed.material = Material::Certificate { certificate, chain, witnesses: Witnesses::default() };
         }
         signed
     }
@@ -53,7 +58,8 @@ impl Signer for CertifiedSigner {
 
     fn logged_form(&self) -> Option<Arc<dyn Signer>> {
         let inner = self.inner.logged_form()?;
-        Some(Arc::new(Self { inner, certificate: self.certificate.clone() }))
+        let (certificate, intermediates) = (self.certificate.clone(), self.intermediates.clone());
+        Some(Arc::new(Self { inner, certificate, intermediates }))
     }
 
     async fn ready(&self) -> Result<()> {

@@ -380,3 +380,64 @@ fn nobody_is_told_whom_the_configuration_does_not_name() {
     let asked: std::collections::BTreeSet<String> = proxy.seen().iter().map(|r| r.target.clone()).collect();
     assert_eq!(asked.into_iter().collect::<Vec<_>>(), ["fulcio.sigstore.dev:443"]);
 }
+
+/// Rekor v1 with keys of every kind: files by the hash that the key signs, envelopes whole where the log takes them
+/// so, else by their digest. The same where an envelope is large.
+#[test]
+fn rekor_v1_takes_keys_of_every_kind_and_large_statements() {
+    let mut place = Place::new();
+    let log = RekorV1::start();
+    place.configure_v1(&log);
+    place.world.env("SEAWORTHY_PASSWORD", "");
+    let flags = format!("--rekor-url {} --trusted-root root.json", log.server.url);
+    let large = format!(r#"{{"list":"{}"}}"#, "x".repeat(150 << 10));
+    std::fs::write(place.world.path("large.json"), large).unwrap();
+    let kind_of = |bundle: &Value| {
+        let entry = &bundle["verificationMaterial"]["tlogEntries"][0];
+        entry["kindVersion"]["kind"].as_str().unwrap().to_owned()
+    };
+    for (kind, whole) in [
+        ("p256", "dsse"),
+        ("rsa-2048", "dsse"),
+        ("p384", "hashedrekord"),
+        ("p521", "hashedrekord"),
+        ("ed25519", "hashedrekord"),
+    ] {
+        place.world.image("harbor", kind);
+        place.world.run(&format!("keygen --type {kind} --output-key-prefix key-{kind}")).expect(0);
+        let by = format!("--key key-{kind}.key {flags}");
+        let verify = |bundle: &str| {
+            place.world.run(&format!(
+                "--offline verify-blob --bundle {bundle} --key key-{kind}.pub --trusted-root root.json file"
+            ))
+        };
+        place.world.run(&format!("sign-blob {by} --bundle {kind}.json file")).expect(0);
+        verify(&format!("{kind}.json")).expect(0).says("held by a transparency log");
+        for (predicate, expected) in [("p.json", whole), ("large.json", "hashedrekord")] {
+            place
+                .world
+                .run(&format!("attest-blob {by} --predicate {predicate} --bundle {kind}.att file"))
+                .expect(0);
+            verify(&format!("{kind}.att")).expect(0).says("held by a transparency log");
+            assert_eq!(kind_of(&place.bundle(&format!("{kind}.att"))), expected, "{kind} {predicate}");
+        }
+        let image = format!("oci:{kind}");
+        for form in ["bundle", "legacy"] {
+            let sign = format!("sign {image} {by} --signature-format {form}");
+            place.world.run(&sign).expect(0).says("added");
+            place.world.run(&sign).expect(0).says("present");
+            let attest = format!(
+                "attest {image} {by} --signature-format {form} --type https://example.com/{form} --predicate large.json"
+            );
+            place.world.run(&attest).expect(0).says("added");
+            let key = format!("--key key-{kind}.pub --trusted-root root.json");
+            place
+                .world
+                .run(&format!("verify {image} {key} --offline --type https://example.com/{form}"))
+                .expect(0);
+        }
+    }
+    // With an identity as well.
+    place.world.run(&format!("attest-blob {BY} --predicate large.json --bundle who.att file")).expect(0);
+    place.verify_file("who.att").expect(0);
+}

@@ -415,3 +415,93 @@ fn other_documents_are_not_trust() {
         .unwrap();
     world.run("trust show x").expect(4);
 }
+
+/// Identities in the file itself: `verify`, `verify-blob`, `tree` and `inspect` need nothing else. Several files
+/// together, by any of them.
+#[test]
+fn identities_in_trust_files() {
+    let mut world = World::new();
+    let services = Services::start(&mut world);
+    for who in ["ci", "eve"] {
+        std::fs::write(world.path(who), services.token(&world, &format!("{who}@example.com"))).unwrap();
+    }
+    let url = &services.url;
+    world
+        .run("trust init trust.yaml --authority authority --key testdata/keys/demo.pub --keyring release")
+        .expect(0);
+    let add = format!(
+        "trust add trust.yaml --identity build --owner 'build team' --certificate-identity ci@example.com --certificate-oidc-issuer {url}"
+    );
+    world.shell(&format!("seaworthy {add}")).expect(0);
+    world.shell(&format!("seaworthy {add}")).expect(4).says("name of something else");
+    world.run("trust add trust.yaml --identity half --certificate-identity ci@example.com").expect(2);
+    let open = "trust add trust.yaml --identity open --certificate-identity-regexp .* --certificate-oidc-issuer https://x.example";
+    world.run(open).expect(2);
+    world.run("trust show trust.yaml").expect(0).says("ci@example.com").says("build team");
+    let text = read(&world, "trust.yaml");
+    assert!(text.contains("  identities:\n    - name: build\n      owner: build team\n"), "{text}");
+    world.run("trust lint trust.yaml").expect(0);
+    // The file is what is signed with, too.
+    let by = |who: &str| format!("--signing-config trust.yaml --identity-token {who}");
+    std::fs::write(world.path("file"), "ahoy\n").unwrap();
+    for (image, who) in [("img", "ci"), ("bad", "eve")] {
+        world.released("harbor", image);
+        world.run(&format!("sign {} oci:{image}", by(who))).expect(0);
+        world.run(&format!("sign-blob {} --bundle {image}.json file", by(who))).expect(0);
+    }
+    let verify = |more: &str| world.run(&format!("--offline verify --trust trust.yaml {more}"));
+    verify("--keyring build oci:img").expect(0);
+    verify("--keyring build oci:bad").expect(1);
+    verify("--keyring release oci:bad").expect(0);
+    verify("--keyring nobody oci:bad").expect(2).says("it has release, build");
+    let blob = |more: &str| world.run(&format!("--offline verify-blob --trust trust.yaml {more} file"));
+    blob("--bundle img.json").expect(0).says("ci@example.com");
+    blob("--bundle bad.json").expect(1).says("identity-mismatch");
+    blob("--bundle img.json --keyring release").expect(1).says("unknown-signer");
+    // Several files: either will do, and a name is meant where it is.
+    world.run("trust init keys.yaml --key testdata/keys/other.pub --keyring other").expect(0);
+    verify("--trust keys.yaml oci:img").expect(0);
+    verify("--trust keys.yaml --keyring build oci:img").expect(0);
+    verify("--trust keys.yaml --keyring other oci:img").expect(1);
+    verify("--trust keys.yaml --keyring neither oci:img").expect(2).says("no trust file has neither");
+    let who = format!("--certificate-identity ci@example.com --certificate-oidc-issuer {url}");
+    world.run(&format!("--offline verify --trust public-good --trust trust.yaml {who} oci:img")).expect(0);
+    // Whoever looks asks the same.
+    let root = "--trusted-root authority/trusted_root.json";
+    world.run(&format!("tree {root} {who} oci:img")).expect(0).says("signed by ci@example.com");
+    world.run(&format!("tree {root} {who} oci:bad")).expect(0).says("not signed by anybody");
+    let json =
+        |text: &str| world.run(&format!("tree --output json {text}")).expect(0).json()["signed"].clone();
+    assert_eq!(json("--trust trust.yaml --keyring build oci:img")["answer"], "yes");
+    assert_eq!(json("--trust trust.yaml --keyring build oci:bad")["answer"], "no");
+    assert!(json("oci:img").is_null());
+    world.run("tree --key testdata/keys/demo.pub --trust trust.yaml oci:img").expect(2);
+    let policy = "--policy testdata/policies/demo.yaml";
+    world.run(&format!("tree {policy} oci:img")).expect(0).says("signed by key sha256:");
+    world.run(&format!("inspect {policy} oci:img")).expect(0).says("attestation, verified");
+    world.run(&format!("inspect {root} {who} oci:img")).expect(1).says("no SBOM attested by anybody");
+    world.run("sbom oci:img -o spdx-json=sbom.json").expect(0);
+    world.run(&format!("attest oci:img --type spdx --predicate sbom.json {}", by("ci"))).expect(0);
+    world.run(&format!("inspect {root} {who} oci:img")).expect(0).says("verified: ci@example.com");
+    world.run("inspect --trust trust.yaml --keyring build oci:img").expect(0);
+}
+
+#[test]
+fn lint_compares_with_the_roots_of_the_program() {
+    let world = World::new();
+    world.run("trust init root.yaml --staging").expect(0);
+    let text = read(&world, "root.yaml");
+    // A log of it that never ends here, and one that is missing.
+    let shown = world.run("trust show staging --output json").expect(0).json();
+    let entries = shown["entries"].as_array().unwrap();
+    let ended = entries.iter().find_map(|e| e["until"].as_str()).expect("staging has ended entries");
+    std::fs::write(world.path("open.yaml"), text.replacen(&format!("      end: {ended}\n"), "", 1)).unwrap();
+    world.run("trust lint open.yaml").says("of this program ends this").says(ended);
+    let at = text.find("  ctLogs:").unwrap();
+    let until = at + text[at..].find("  transparencyLogs:").unwrap();
+    let without = [&text[..at], &text[until..]].concat();
+    std::fs::write(world.path("without.yaml"), without).unwrap();
+    world.run("trust lint without.yaml").says("and the file has not");
+    // Years later it is old.
+    world.run("trust lint staging --at 2040-01-01T00:00:00Z").says("that comes with this program is old");
+}

@@ -8,6 +8,7 @@
 //!
 //! Nothing is fetched here, and nothing here decides about a signature.
 
+mod identity;
 mod model;
 mod sigstore;
 
@@ -24,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::path::Path;
 
+pub use identity::{Named, TrustedIdentity};
 pub use sigstore::{RootVersion, media_type};
 
 /// What `apiVersion` must say.
@@ -167,6 +169,8 @@ pub struct TrustFile {
     pub source: Option<String>,
     /// Managed public keys.
     pub keys: Vec<ManagedKey>,
+    /// Identities that sign.
+    pub identities: Vec<TrustedIdentity>,
     /// Certificate authorities.
     pub certificate_authorities: Vec<TrustChain>,
     /// Certificate transparency logs.
@@ -296,6 +300,7 @@ impl Reader {
             name: self.text(name),
             source: spec.source.as_ref().map(|at| self.text(at)),
             keys: self.entries("keys", &spec.keys, Self::key),
+            identities: self.entries("identities", &spec.identities, Self::identity),
             certificate_authorities: self.entries(
                 "certificateAuthorities",
                 &spec.certificate_authorities,
@@ -318,6 +323,14 @@ impl Reader {
                     format!("{} is in keyring '{}' twice", key.key.id(), key.keyring),
                     "leave one out",
                 );
+            }
+        }
+        let rings: BTreeSet<&str> = file.keys.iter().map(|k| k.keyring.as_str()).collect();
+        let mut seen = BTreeSet::new();
+        for (identity, at) in file.identities.iter().zip(&spec.identities) {
+            if !seen.insert(&identity.name) || rings.contains(identity.name.as_str()) {
+                let name = identity.name.escape_debug();
+                self.say(at, format!("'{name}' is the name of something else here"), "give it its own name");
             }
         }
         for (logs, entries) in

@@ -5,6 +5,7 @@
 
 use crate::policy::At;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Whose keys, certificates, logs and timestamps count, and from when until when.
 #[derive(Debug, Deserialize)]
@@ -41,6 +42,9 @@ pub(super) struct SpecDoc {
     /// Managed public keys.
     #[serde(default)]
     pub(super) keys: Vec<At<KeyDoc>>,
+    /// Identities that sign, by the certificate authorities and logs of this file.
+    #[serde(default)]
+    pub(super) identities: Vec<At<IdentityDoc>>,
     /// Certificate authorities: Fulcio, one like it, or a private root.
     #[serde(default)]
     pub(super) certificate_authorities: Vec<At<ChainDoc>>,
@@ -74,6 +78,28 @@ pub(super) struct KeyDoc {
     pub(super) end: Option<At<String>>,
     /// PEM, one block `PUBLIC KEY`.
     pub(super) public_key: At<String>,
+}
+
+/// Whoever has a certificate that says so.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct IdentityDoc {
+    /// What the file calls them; `verify --keyring` takes it, too.
+    pub(super) name: At<String>,
+    /// Who they are, for people.
+    pub(super) owner: Option<At<String>>,
+    /// The OpenID Connect issuer, exactly.
+    pub(super) issuer: Option<At<String>>,
+    /// Instead: a regular expression that must match the whole issuer.
+    pub(super) issuer_regexp: Option<At<String>>,
+    /// The mail address or URI in the certificate, exactly.
+    pub(super) identity: Option<At<String>>,
+    /// Instead: a regular expression that must match the whole identity.
+    pub(super) identity_regexp: Option<At<String>>,
+    /// What the certificate must say about the CI run, each exactly, as in policies.
+    #[serde(default)]
+    pub(super) claims: BTreeMap<String, At<String>>,
 }
 
 /// An authority that is trusted by its certificates.

@@ -129,7 +129,7 @@ fn ours(file: &TrustFile, path: &Path) -> Outcome<()> {
 
 pub(crate) fn add(args: &TrustAdd, printer: &Printer) -> Outcome {
     let (before, old) = trust::editable(&args.file)?;
-    if args.key.is_none() {
+    if args.key.is_none() && args.identity.is_none() {
         ours(&before, &args.file)?;
     }
     let mut after = before.clone();
@@ -138,6 +138,9 @@ pub(crate) fn add(args: &TrustAdd, printer: &Printer) -> Outcome {
         let from = now(args.times.from);
         let key = managed(path, keyring, args.owner.clone(), args.hint.clone(), from, args.times.until)?;
         after.keys.push(key);
+    }
+    if let Some(name) = &args.identity {
+        after.identities.push(args.certificate.named(name, args.owner.clone())?);
     }
     if let Some(path) = &args.ca {
         after.certificate_authorities.push(chain(path, args)?);

@@ -29,23 +29,36 @@ pub(crate) async fn run(command: &Trust, options: &OpenOptions, printer: &Printe
     }
 }
 
-/// The keyrings of the trust file at `path`, or those of `names`, as authorities to verify with.
+/// Those of `names` that the trust file at `path` has.
+pub(crate) fn known(path: &Path, names: &[String]) -> Outcome<Vec<String>> {
+    let file = trust::load(path)?.file;
+    let has = |name: &&String| {
+        file.keyrings().contains(&name.as_str()) || file.identities.iter().any(|i| i.name == **name)
+    };
+    Ok(names.iter().filter(has).cloned().collect())
+}
+
+/// The keyrings and identities of the trust file at `path`, or those of `names`, as authorities to verify with.
 pub(crate) fn authorities(path: &Path, names: &[String]) -> Outcome<Vec<Authority>> {
     let file = trust::load(path)?.file;
     let shown = path.display();
+    let everybody = || file.keyrings().into_iter().chain(file.identities.iter().map(|i| i.name.as_str()));
     let rings: Vec<String> = match names {
-        [] => file.keyrings().into_iter().map(str::to_owned).collect(),
+        [] => everybody().map(str::to_owned).collect(),
         names => names.to_vec(),
     };
     if rings.is_empty() {
-        return Err(Failure::usage(format!("{shown} has no keys")).hint(
+        return Err(Failure::usage(format!("{shown} has no keys and no identities")).hint(
             "to verify an identity by it, give --certificate-identity with --certificate-oidc-issuer",
         ));
     }
     let one = |name: &String| {
+        if let Some(identity) = file.identity(name, &shown.to_string()) {
+            return identity.map_err(Failure::local);
+        }
         file.authority(name).ok_or_else(|| {
             Failure::usage(format!("{shown} has no keyring '{name}'"))
-                .hint(format!("it has {}", file.keyrings().join(", ")))
+                .hint(format!("it has {}", everybody().collect::<Vec<_>>().join(", ")))
         })
     };
     rings.iter().map(one).collect()

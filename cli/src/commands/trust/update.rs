@@ -121,6 +121,7 @@ pub(crate) async fn run(args: &TrustUpdate, options: &OpenOptions, printer: &Pri
         name: before.name.clone(),
         source: Some(source.name.clone()),
         keys: before.keys.clone(),
+        identities: before.identities.clone(),
         ..TrustFile::default()
     };
     let broken = |what: &str, why: String| Failure::broken(format!("the {what} of {}: {why}", source.name));

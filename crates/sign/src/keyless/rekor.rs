@@ -1,16 +1,17 @@
 //! Telling a transparency log about a signature (Rekor v1 and v2), and reading its answer.
 //!
-//! What is logged: with v2 always `hashedrekord` 0.0.2, of an envelope the SHA-256 of its pre-authentication
-//! encoding; with v1 `dsse` 0.0.1 for envelopes and `hashedrekord` 0.0.1 for blobs. An answer is taken only
-//! where its entry holds our signature; proofs are checked by the verifier. The digest is of the hash that the key
-//! signs: v2 has a name for each kind of key. Refused: Ed25519 itself, which signs no digest (Ed25519ph does), and
-//! for v1 every key but P-256.
+//! What is logged: with v2 always `hashedrekord` 0.0.2, of an envelope the digest of its pre-authentication
+//! encoding; with v1 `hashedrekord` 0.0.1 for blobs, and `dsse` 0.0.1 for envelopes, as cosign does. An envelope that a
+//! v1 log would refuse in that form, because it is large or because its key signs another hash than SHA-256, is logged
+//! there by its digest, too. An answer is taken only where its entry holds our signature; proofs are checked by the
+//! verifier. The digest is of the hash that the key signs: v2 has a name for each kind of key. Refused: Ed25519
+//! itself, which signs no digest (Ed25519ph does).
 
 use super::config::Endpoint;
 use super::http::{Call, Http, Patience, escaped};
 use crate::bundle;
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::{Algorithm, PublicKey};
+use crate::key::{Algorithm, Hash, PublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -20,7 +21,8 @@ use sigstore_types::KindVersion;
 use sigstore_types::bundle::TransparencyLogEntry;
 use std::collections::BTreeMap;
 
-/// The largest envelope that is sent to a Rekor v1 log, which stores it; the public one refuses more.
+/// The largest payload of an envelope that is sent to a Rekor v1 log whole; the public one refuses more. Larger ones are
+/// logged by their digest.
 pub(super) const V1_ENVELOPE_BYTES: usize = 100 << 10;
 
 /// What verifies a signature, as logs are told.
@@ -84,14 +86,13 @@ fn details(algorithm: Algorithm) -> Option<&'static str> {
 /// Whether a log of this version can be told of signatures of this kind; found out before anything is signed.
 pub(super) fn check_algorithm(algorithm: Algorithm, version: u32) -> Result<()> {
     match algorithm {
-        Algorithm::EcdsaP256 => Ok(()),
-        other if version == 2 && details(other).is_some() => Ok(()),
+        other if matches!(version, 1 | 2) && details(other).is_some() => Ok(()),
         other => Err(Error::new(
             "log signatures of",
             other,
             ErrorKind::UnsupportedKey("an entry in a transparency log for this kind of key".into()),
         )
-        .hint("use an ecdsa-p256 key, a log of Rekor v2, or a configuration without a log")),
+        .hint("use another kind of key, or a configuration without a log")),
     }
 }
 
@@ -147,14 +148,11 @@ async fn v1(
     let url = super::under(&endpoint.url, "api/v1/log/entries")?;
     let signature = STANDARD.encode(entry.signature);
     let verifier = STANDARD.encode(entry.verifier.pem());
-    let (kind, request) = match entry.envelope {
+    let whole = entry
+        .envelope
+        .filter(|(_, payload)| payload.len() <= V1_ENVELOPE_BYTES && entry.algorithm.hash() == Hash::Sha256);
+    let (kind, request) = match whole {
         Some((payload_type, payload)) => {
-            if payload.len() > V1_ENVELOPE_BYTES {
-                let value = V1_ENVELOPE_BYTES as u64;
-                let kind = ErrorKind::LimitExceeded { limit: "V1_ENVELOPE_BYTES", value };
-                return Err(Error::new("add to log", super::http::shown(&url), kind)
-                    .hint("a Rekor v2 log takes the hash alone; name one in the signing configuration"));
-            }
             let envelope = bundle::envelope_json(payload_type, payload, entry.signature)?;
             let envelope = String::from_utf8(envelope)
                 .map_err(|e| Error::new("write", "log entry", ErrorKind::Local(e.to_string())))?;
@@ -165,7 +163,12 @@ async fn v1(
         }
         None => {
             check_algorithm(entry.algorithm, 1)?;
-            let hash = json!({ "algorithm": "sha256", "value": hex::encode(entry.digest) });
+            let algorithm = match entry.algorithm.hash() {
+                Hash::Sha256 => "sha256",
+                Hash::Sha384 => "sha384",
+                Hash::Sha512 => "sha512",
+            };
+            let hash = json!({ "algorithm": algorithm, "value": hex::encode(entry.digest) });
             let signature = json!({ "content": signature, "publicKey": { "content": verifier } });
             let spec = json!({ "data": { "hash": hash }, "signature": signature });
             let request = json!({ "apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec });
@@ -192,7 +195,7 @@ async fn v1(
     };
     let made = one.to_bundle_entry(kind).map_err(|e| odd(format!("its entry is unusable: {e}")))?;
     let body = body(&made).map_err(&odd)?;
-    let logged = match entry.envelope {
+    let logged = match whole {
         Some(_) => &body["spec"]["signatures"][0]["signature"],
         None => &body["spec"]["signature"]["content"],
     };
