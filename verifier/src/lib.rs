@@ -24,6 +24,8 @@ mod authority;
 mod blob;
 mod certified;
 mod check;
+#[cfg(feature = "admission")]
+pub mod cluster;
 mod demand;
 mod error;
 pub mod evidence;

@@ -16,13 +16,14 @@
 pub mod images;
 pub mod limits;
 mod memory;
+mod objects;
 mod policies;
 pub mod registries;
 pub mod response;
 pub mod review;
 
 pub use images::{Found, ImagesAt, Position};
-pub use policies::{Policies, fingerprint};
+pub use policies::{Policies, fingerprint, fingerprint_with};
 pub use registries::RegistryName;
 pub use response::{Answer, ImageAnswer, Outcome};
 pub use review::{Request, User};
@@ -171,6 +172,11 @@ impl Admission {
             }
         };
         let uid = Some(request.uid.as_str());
+        if let Some(answer) = objects::review(&request, (self.options.clock)()) {
+            let body = answer.body(None);
+            (request.object, request.old_object) = Default::default();
+            return Reviewed { body, answer, request: Some(request) };
+        }
         let (answer, positions) = match images::find(&request, &self.options.images_at) {
             Ok(Found::NoImage(_)) => (self.answer(&request, Vec::new()), Vec::new()),
             Ok(Found::Images(positions)) => {
@@ -178,6 +184,11 @@ impl Admission {
                     self.options.budget.min(patience.saturating_sub(limits::HEADROOM))
                 });
                 let (policies, deadline) = (self.policies(), Instant::now() + budget);
+                if let Some(missing) = policies.waiting() {
+                    let why = format!("could not find out: {missing}");
+                    let answer = Answer::refused(uid, Outcome::CouldNotFindOut, why);
+                    return Reviewed { body: answer.body(None), answer, request: Some(request) };
+                }
                 match namespace(&request) {
                     Ok(namespace) => {
                         let asked = Asked { policies, namespace, deadline, budget };

@@ -6,6 +6,7 @@
 
 use super::memory::Memory;
 use super::{Judged, limits, lock};
+use crate::cluster::objects::Objects;
 use crate::{Mode, Policy, PolicyError, Problem};
 use jiff::Timestamp;
 use seaworthy_oci::Digest;
@@ -56,6 +57,8 @@ pub struct Policies {
     fingerprint: String,
     pub(super) verdicts: Mutex<Memory<Key, Arc<Judged>>>,
     flights: Mutex<HashMap<Key, Cell>>,
+    /// What is missing, where not all policies are known yet: then nothing can be allowed.
+    waiting: Option<&'static str>,
 }
 
 impl Policies {
@@ -84,7 +87,36 @@ impl Policies {
             fingerprint,
             verdicts: Mutex::new(Memory::new(limits::VERDICTS)),
             flights: Mutex::default(),
+            waiting: None,
         }
+    }
+
+    /// The policies of the files at `paths` and those in the cluster, which are waited for where they are not known.
+    ///
+    /// # Errors
+    /// As [`Policies::load`].
+    pub fn with_objects(paths: &[PathBuf], objects: &Objects, now: Timestamp) -> Result<Self, PolicyError> {
+        let mut policies = Self::load(paths, now)?;
+        objects.take(policies.all.iter().map(|p| p.name().to_owned()).collect());
+        match objects.snapshot() {
+            None => policies.waiting = Some("the policies in the cluster are not known yet"),
+            Some(snapshot) => {
+                policies.fingerprint = joined(&policies.fingerprint, &snapshot.fingerprint);
+                let names: BTreeSet<String> = policies.all.iter().map(|p| p.name().to_owned()).collect();
+                // One that was read before its name was taken by a file waits for the next list.
+                policies.all.extend(snapshot.policies.into_iter().map(|p| match names.contains(p.name()) {
+                    false => p,
+                    true => Policy::unreadable(&format!("object {}", p.name()), None, "a file has its name"),
+                }));
+                crate::policy::unique_names(&policies.all)?;
+            }
+        }
+        Ok(policies)
+    }
+
+    /// What is missing, where not all policies are known yet.
+    pub fn waiting(&self) -> Option<&'static str> {
+        self.waiting
     }
 
     /// A seat in the search for what is said about `key`.
@@ -136,6 +168,19 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, PolicyError> {
         return Err(failed(None, format!("more policy files than FILES = {FILES}")));
     }
     Ok(all.into_iter().collect())
+}
+
+/// What [`Policies::with_objects`] would have as its fingerprint.
+///
+/// # Errors
+/// As [`fingerprint`].
+pub fn fingerprint_with(paths: &[PathBuf], objects: &Objects) -> Result<String, PolicyError> {
+    let files = fingerprint(paths)?;
+    Ok(objects.snapshot().map_or_else(|| files.clone(), |s| joined(&files, &s.fingerprint)))
+}
+
+fn joined(files: &str, objects: &str) -> String {
+    Digest::sha256(format!("{files} {objects}").as_bytes()).to_string()
 }
 
 /// A hash over the policy files and over every file that a string in them names, relative to them: keys and

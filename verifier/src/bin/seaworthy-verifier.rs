@@ -9,6 +9,8 @@ use seaworthy_oci::Platform;
 use seaworthy_oci::registry::PlainHttp;
 use seaworthy_verifier::Platforms;
 use seaworthy_verifier::admission::{Admission, ImagesAt, Options, Policies, RegistryName};
+use seaworthy_verifier::cluster::objects::Objects;
+use seaworthy_verifier::cluster::{Api, ApiServer};
 use seaworthy_verifier::serve::{Config, Log, Server};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -42,8 +44,13 @@ struct Flags {
     #[arg(long, value_name = "FILE")]
     private_key: PathBuf,
     /// Policy file, or directory of policy files; several are possible; read again when they change
-    #[arg(long, value_name = "PATH", required = true)]
+    #[arg(long, value_name = "PATH", required_unless_present = "policy_objects")]
     policy: Vec<PathBuf>,
+    /// Also take the policies that are objects in the cluster: ImagePolicy and ClusterImagePolicy
+    #[arg(long)]
+    policy_objects: bool,
+    #[command(flatten)]
+    api: ApiFlags,
     /// A registry that may be asked, as host, host:port or *.domain; without any, all but this machine's own
     #[arg(long, value_name = "HOST")]
     registry: Vec<RegistryName>,
@@ -70,6 +77,30 @@ struct Flags {
     linger: u64,
 }
 
+/// How the API server is asked; without any, as the service account of this Pod.
+#[derive(Args)]
+struct ApiFlags {
+    /// The API server, as https://host:port
+    #[arg(long, value_name = "URL", requires_all = ["api_ca", "api_token"])]
+    api_server: Option<String>,
+    /// PEM file with the API server's certificate authority
+    #[arg(long, value_name = "FILE", requires = "api_server")]
+    api_ca: Option<PathBuf>,
+    /// File with a bearer token for the API server; it is read again for each request
+    #[arg(long, value_name = "FILE", requires = "api_server")]
+    api_token: Option<PathBuf>,
+}
+
+impl ApiFlags {
+    fn api(self) -> Result<Api, (u8, String)> {
+        let server = match (self.api_server, self.api_ca, self.api_token) {
+            (Some(url), Some(ca), Some(token)) => Ok(ApiServer { url, ca, token }),
+            _ => ApiServer::in_cluster(),
+        };
+        server.and_then(|server| Api::new(&server)).map_err(|e| (5, e.to_string()))
+    }
+}
+
 fn main() -> ExitCode {
     let Command::Admission(flags) = Cli::parse().command;
     match admission(*flags) {
@@ -83,7 +114,13 @@ fn main() -> ExitCode {
 }
 
 fn admission(flags: Flags) -> Result<(), (u8, String)> {
-    let policies = Policies::load(&flags.policy, Timestamp::now()).map_err(|e| (2, e.to_string()))?;
+    let objects = Arc::new(Objects::default());
+    let policies = match flags.policy_objects {
+        false => Policies::load(&flags.policy, Timestamp::now()),
+        true => Policies::with_objects(&flags.policy, &objects, Timestamp::now()),
+    };
+    let policies = policies.map_err(|e| (2, e.to_string()))?;
+    let api = if flags.policy_objects { Some(flags.api.api()?) } else { None };
     let mut options = Options { budget: Duration::from_secs(flags.budget), ..Options::default() };
     options.registries = flags.registry;
     options.images_at = flags.images_at;
@@ -116,6 +153,10 @@ fn admission(flags: Flags) -> Result<(), (u8, String)> {
         let admission = Arc::new(Admission::new(policies, options));
         let log = Log::new(Box::new(std::io::stdout()));
         let server = Server::bind(config, admission, log).await.map_err(|e| (5, e.to_string()))?;
+        let server = match api {
+            Some(api) => server.following(api, objects),
+            None => server,
+        };
         let address = server.address().map_err(local)?;
         let _ = writeln!(std::io::stderr(), "listening on https://{address}");
         let stop = async move {

@@ -225,7 +225,11 @@ impl Lint<'_> {
     }
 
     pub(super) fn trust(&mut self, path: &At<String>) -> Option<Trust> {
-        match Trust::named(path.get(), self.base) {
+        let named = match Trust::embedded(path.get()) {
+            Some(root) => root,
+            None => Trust::load(&self.file(path)?),
+        };
+        match named {
             Ok(trust) => Some(trust),
             Err(why) => {
                 self.say(
@@ -246,9 +250,12 @@ impl Lint<'_> {
         for at in list.get() {
             let doc = at.get();
             let pem = match (&doc.path, &doc.data) {
-                (Some(path), None) => crate::files::read_text(&self.base.join(path.get()), PUBLIC_KEY_BYTES)
-                    .map_err(|why| (path, why))
-                    .map(|pem| (path, pem)),
+                (Some(path), None) => {
+                    let Some(file) = self.file(path) else { continue };
+                    crate::files::read_text(&file, PUBLIC_KEY_BYTES)
+                        .map_err(|why| (path, why))
+                        .map(|pem| (path, pem))
+                }
                 (None, Some(data)) => Ok((data, data.get().clone())),
                 _ => {
                     self.say(at, "a key has either a path or data", "give one of the two");

@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use seaworthy_sbom::inventory::Ecosystem;
 use seaworthy_sbom::{license, purl::Purl, version::Range};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What `apiVersion` must say.
 const API_VERSION: &str = "seaworthy.dev/v1alpha1";
@@ -32,7 +32,8 @@ const CLUSTER_KIND: &str = "ClusterImagePolicy";
 
 pub(super) struct Lint<'a> {
     pub(super) problems: Vec<Problem>,
-    pub(super) base: &'a Path,
+    /// None for an object in a cluster, which names no files.
+    base: Option<&'a Path>,
     pub(super) now: Timestamp,
     pub(super) authorities: Vec<Authority>,
     /// Index and whether any rule names it.
@@ -41,8 +42,12 @@ pub(super) struct Lint<'a> {
     unclear: bool,
 }
 
-/// Reads `document`; `base` is the directory that paths are relative to.
-pub(super) fn policy(document: &ImagePolicy, base: &Path, now: Timestamp) -> Result<Policy, Vec<Problem>> {
+/// Reads `document`; `base` is the directory that paths are relative to, none where nothing may name a file.
+pub(super) fn policy(
+    document: &ImagePolicy,
+    base: Option<&Path>,
+    now: Timestamp,
+) -> Result<Policy, Vec<Problem>> {
     let mut lint = Lint {
         problems: Vec::new(),
         base,
@@ -78,6 +83,19 @@ impl Lint<'_> {
             message: message.into(),
             hint: Some(hint.into()),
         });
+    }
+
+    /// The file that is named at `at`, where a file may be named.
+    pub(super) fn file(&mut self, at: &At<String>) -> Option<PathBuf> {
+        match self.base {
+            Some(base) => Some(base.join(at.get())),
+            None => {
+                let hint =
+                    "write keys as data, and roots as public-good, staging or github; or use a policy file";
+                self.say(at, "an object in a cluster names no files", hint);
+                None
+            }
+        }
     }
 
     fn document(&mut self, document: &ImagePolicy) -> Policy {

@@ -5,9 +5,14 @@
 //! about is denied.
 
 mod authorities;
+#[cfg(feature = "admission")]
+#[cfg(test)]
+mod crd;
 pub(crate) mod glob;
 mod lint;
 mod model;
+#[cfg(feature = "admission")]
+pub(crate) mod object;
 mod pattern;
 pub(crate) mod provenance;
 pub(crate) mod rules;
@@ -266,6 +271,16 @@ impl Policy {
     /// # Errors
     /// As [`Policy::load`].
     pub fn parse(text: &str, origin: &Path, now: Timestamp) -> Result<Vec<Self>, PolicyError> {
+        Self::parse_from(text, origin, Some(origin.parent().unwrap_or(Path::new(""))), now)
+    }
+
+    /// `base` is the directory that paths start from; without one, nothing may name a file.
+    fn parse_from(
+        text: &str,
+        origin: &Path,
+        base: Option<&Path>,
+        now: Timestamp,
+    ) -> Result<Vec<Self>, PolicyError> {
         let failed = |problems| PolicyError { origin: origin.display().to_string(), problems };
         let whole = |message: String, hint: &str| Problem {
             line: None,
@@ -292,7 +307,6 @@ impl Policy {
                 "write at least one ImagePolicy document",
             )]));
         }
-        let base = origin.parent().unwrap_or(Path::new(""));
         let (mut policies, mut problems) = (Vec::new(), Vec::new());
         for document in &documents {
             match lint::policy(document, base, now) {

@@ -211,9 +211,14 @@ pub(crate) fn select<'p>(
     namespace: Option<&Namespace>,
 ) -> Result<Vec<Matching<'p>>, Explanation> {
     let (mut matching, mut elsewhere, mut spoken) = (Vec::new(), Vec::new(), false);
-    for (at, policy) in all.into_iter().enumerate().filter(|(_, p)| p.matches(name)) {
+    for (at, policy) in all.into_iter().enumerate() {
         let scope = &policy.scope;
-        if scope.covers(namespace) {
+        // Of the many policies that namespaces may have, few are this one's: their images are not looked at.
+        let covers = scope.covers(namespace);
+        if !(covers || scope.owner.is_none()) || !policy.matches(name) {
+            continue;
+        }
+        if covers {
             matching.push(Matching { policy, at, mode: scope.mode(policy.mode, name, namespace) });
             spoken |= scope.owner.is_none() && (namespace.is_some() || scope.is_everywhere());
         }

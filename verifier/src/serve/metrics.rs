@@ -3,6 +3,7 @@
 //! "Denied" and "could not find out" are two series, because they wake two different people.
 
 use crate::admission::{Outcome, Webhook};
+use crate::cluster::objects::Standing;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -131,4 +132,29 @@ impl Metrics {
         }
         out
     }
+}
+
+fn line(out: &mut String, name: &str, kind: &str, help: &str, value: u64) {
+    let name = format!("seaworthy_{name}");
+    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+}
+
+/// What is known of policies in the cluster. Without an age, they were never known.
+pub(super) fn of_objects(standing: &Standing) -> String {
+    let mut out = String::new();
+    let failures = "Times that the list of policy objects could not be had.";
+    line(&mut out, "policy_objects", "gauge", "Policy objects that mean something.", standing.good);
+    line(
+        &mut out,
+        "policy_objects_refused",
+        "gauge",
+        "Policy objects that cannot be read.",
+        standing.refused,
+    );
+    line(&mut out, "policy_objects_failures_total", "counter", failures, standing.failures);
+    if let Some(age) = standing.age {
+        let help = "Seconds since the list of policy objects was last had.";
+        line(&mut out, "policy_objects_age_seconds", "gauge", help, age);
+    }
+    out
 }

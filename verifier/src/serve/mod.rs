@@ -12,7 +12,11 @@ mod tls;
 
 pub use log::Log;
 
-use crate::admission::{Admission, Answer, Outcome, Policies, Reviewed, Webhook, fingerprint, limits};
+use crate::admission::{
+    Admission, Answer, Outcome, Policies, Reviewed, Webhook, fingerprint, fingerprint_with, limits,
+};
+use crate::cluster::Api;
+use crate::cluster::objects::Objects;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -34,6 +38,7 @@ use std::time::{Duration, Instant};
 use tls::{Certificates, Looked};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// Connections at once. API servers keep a few each; probes and metrics come and go.
@@ -90,6 +95,7 @@ pub struct Server {
     acceptor: TlsAcceptor,
     state: Arc<State>,
     config: Config,
+    following: Option<Api>,
 }
 
 struct State {
@@ -99,6 +105,7 @@ struct State {
     log: Log,
     ready: AtomicBool,
     reviews: Semaphore,
+    objects: Option<Arc<Objects>>,
 }
 
 impl Server {
@@ -120,8 +127,20 @@ impl Server {
             log,
             ready: AtomicBool::new(true),
             reviews: Semaphore::new(REVIEWS),
+            objects: None,
         });
-        Ok(Self { listener, acceptor, state, config })
+        Ok(Self { listener, acceptor, state, config, following: None })
+    }
+
+    /// The same, with the policies that are objects in the cluster of `api`, which are put into `objects`. Before they
+    /// are known, it is not ready.
+    #[must_use]
+    pub fn following(mut self, api: Api, objects: Arc<Objects>) -> Self {
+        if let Some(state) = Arc::get_mut(&mut self.state) {
+            state.objects = Some(objects);
+        }
+        self.following = Some(api);
+        self
     }
 
     /// Where it listens.
@@ -134,10 +153,11 @@ impl Server {
 
     /// Serves until `stop` ends, and then until what is under way has been answered.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, acceptor, state, config } = self;
+        let Self { listener, acceptor, state, config, following } = self;
         let count = state.admission.policies().count();
         state.log.event("info", "started", &format!("{count} policies answer"));
         let poller = tokio::spawn(poll(Arc::clone(&state), config.policies.clone(), config.poll));
+        let follower = following.map(|api| follow(Arc::clone(&state), api));
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
         let graceful = GracefulShutdown::new();
         let stopping = async {
@@ -169,6 +189,7 @@ impl Server {
         }
         drop(listener);
         poller.abort();
+        follower.inspect(JoinHandle::abort);
         let drained = tokio::time::timeout(config.drain, graceful.shutdown()).await;
         let how = if drained.is_ok() { "all requests were answered" } else { "some requests were cut off" };
         state.log.event("info", "stopped", how);
@@ -219,10 +240,18 @@ async fn answer(state: Arc<State>, request: http::Request<Incoming>) -> Result<R
         (&Method::POST, "/validate") => review(Arc::clone(&state), Webhook::Validate, request).await,
         (&Method::POST, "/mutate") => review(Arc::clone(&state), Webhook::Mutate, request).await,
         (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
-        (&Method::GET, "/readyz") if state.ready.load(Ordering::SeqCst) => text(StatusCode::OK, "ok\n"),
-        (&Method::GET, "/readyz") => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        (&Method::GET, "/readyz") if !state.ready.load(Ordering::SeqCst) => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+        }
+        (&Method::GET, "/readyz") if state.admission.policies().waiting().is_some() => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "waiting for the policies in the cluster\n")
+        }
+        (&Method::GET, "/readyz") => text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/metrics") => {
-            let body = state.metrics.text(state.admission.policies().count());
+            let mut body = state.metrics.text(state.admission.policies().count());
+            if let Some(objects) = &state.objects {
+                body.push_str(&metrics::of_objects(&objects.standing(Timestamp::now())));
+            }
             reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body)
         }
         (_, "/validate" | "/mutate" | "/healthz" | "/readyz" | "/metrics") => {
@@ -299,8 +328,16 @@ fn patience(query: &str) -> Option<Duration> {
 /// Looks at certificate and policies, for ever.
 async fn poll(state: Arc<State>, policies: Vec<PathBuf>, every: Duration) {
     let mut told = (String::new(), String::new());
+    let objects = state.objects.clone();
     loop {
-        tokio::time::sleep(every).await;
+        // Objects are not waited for: whoever writes one looks at once whether it helps.
+        let changed = async {
+            match &objects {
+                Some(objects) => objects.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! { () = tokio::time::sleep(every) => {}, () = changed => {} }
         let (state, policies) = (Arc::clone(&state), policies.clone());
         let look = tokio::task::spawn_blocking(move || {
             look_at_certificate(&state, &mut told.0);
@@ -309,6 +346,16 @@ async fn poll(state: Arc<State>, policies: Vec<PathBuf>, every: Duration) {
         });
         told = look.await.unwrap_or_default();
     }
+}
+
+/// Follows the objects in the cluster; what goes wrong on the way stands in the log.
+fn follow(state: Arc<State>, api: Api) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let Some(objects) = state.objects.clone() else { return };
+        let told = Arc::clone(&state);
+        let tell = move |level: &str, message: &str| told.log.event(level, "objects", message);
+        objects.follow(api, Arc::new(tell)).await;
+    })
 }
 
 fn look_at_certificate(state: &State, told: &mut String) {
@@ -332,10 +379,13 @@ fn look_at_certificate(state: &State, told: &mut String) {
 
 fn look_at_policies(state: &State, paths: &[PathBuf], told: &mut String) {
     let current = state.admission.policies();
-    let loaded = match fingerprint(paths) {
-        Ok(same) if same == current.fingerprint() => Ok(None),
-        Ok(_) => Policies::load(paths, Timestamp::now()).map(Some),
-        Err(error) => Err(error),
+    let objects = state.objects.as_deref();
+    let found = objects.map_or_else(|| fingerprint(paths), |objects| fingerprint_with(paths, objects));
+    let loaded = match (found, objects) {
+        (Ok(same), _) if same == current.fingerprint() => Ok(None),
+        (Ok(_), None) => Policies::load(paths, Timestamp::now()).map(Some),
+        (Ok(_), Some(objects)) => Policies::with_objects(paths, objects, Timestamp::now()).map(Some),
+        (Err(error), _) => Err(error),
     };
     match loaded {
         Ok(None) => {

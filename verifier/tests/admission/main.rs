@@ -2,12 +2,14 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod api;
 mod fixtures;
 mod hostile;
 #[allow(dead_code)]
 #[path = "../it/lab.rs"]
 mod keys;
 mod manifests;
+mod objects;
 mod program;
 mod rows;
 mod server;

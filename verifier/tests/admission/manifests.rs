@@ -62,12 +62,26 @@ fn the_example_policy_loads_with_the_key_beside_it() {
 }
 
 #[test]
-fn the_deployment_is_locked_down_and_has_no_token() {
+fn the_deployment_is_locked_down_and_may_do_little() {
     let pod = one("Deployment")["spec"]["template"]["spec"].clone();
     let container = &pod["containers"][0];
-    assert_eq!(pod["automountServiceAccountToken"], false);
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
     assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
-    assert!(manifests().iter().all(|m| !m["kind"].as_str().unwrap().contains("Role")), "it needs none");
+    assert_eq!(
+        one("ServiceAccount")["automountServiceAccountToken"],
+        false,
+        "only Pods that ask have a token"
+    );
+    // All that the webhook's own role allows.
+    let role = manifests()
+        .into_iter()
+        .find(|m| m["metadata"]["name"] == "seaworthy-verifier" && m["kind"] == "ClusterRole");
+    let rules = role.unwrap()["rules"].clone();
+    assert_eq!(rules.as_array().unwrap().len(), 2);
+    for rule in rules.as_array().unwrap() {
+        assert_eq!(rule["apiGroups"], serde_json::json!(["seaworthy.dev"]));
+        let verbs = rule["verbs"].to_string();
+        assert!(!verbs.contains('*') && !verbs.contains("create") && !verbs.contains("delete"), "{verbs}");
+    }
 }

@@ -36,7 +36,8 @@ impl Lint<'_> {
                 );
             }
             for file in files.get() {
-                if let Err(error) = add(&mut builder, &self.base.join(file.get())) {
+                let Some(path) = self.file(file) else { continue };
+                if let Err(error) = add(&mut builder, &path) {
                     self.say(
                         file,
                         error.to_string(),

@@ -10,7 +10,8 @@ impl Lint<'_> {
     /// The keys of a keyring, ended ones among them: with a log, what they signed in their time counts.
     pub(in crate::policy) fn keyring(&mut self, at: &At<KeyringDoc>) -> Vec<TrustedKey> {
         let doc = at.get();
-        let file = match TrustFile::load(&self.base.join(doc.trust.get())) {
+        let Some(path) = self.file(&doc.trust) else { return Vec::new() };
+        let file = match TrustFile::load(&path) {
             Ok(file) => file,
             Err(problems) => {
                 let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
