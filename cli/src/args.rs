@@ -161,24 +161,89 @@ pub(crate) struct Release {
     pub(crate) platforms: Platforms,
 }
 
-/// Inventory an image: what is in it, by which layer, under which licence
+/// Inventory an image: what is in it, by which layer, under which licence; convert and merge SBOMs
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
 Examples:
   seaworthy sbom registry.example/app:1.0
-  seaworthy sbom oci:build -o table -o spdx-json=app.spdx.json -o cyclonedx-json=app.cdx.json")]
+  seaworthy sbom oci:build -o table -o spdx-json=app.spdx.json -o cyclonedx-json@1.5=app.cdx.json
+  seaworthy sbom convert app.cdx.json -o spdx-tag-value=app.spdx"
+)]
 pub(crate) struct Sbom {
+    /// What to do with documents instead
+    #[command(subcommand)]
+    pub(crate) documents: Option<SbomCommand>,
     /// The image
-    pub(crate) image: String,
-    /// FORMAT or FORMAT=FILE, several at once: table, json, spdx-json, cyclonedx-json. With several
-    /// platforms, FILE may hold {platform}
-    #[arg(short = 'o', long = "format", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
-    pub(crate) formats: Vec<String>,
+    #[arg(required = true)]
+    pub(crate) image: Option<String>,
+    #[command(flatten)]
+    pub(crate) formats: Formats,
     /// Leave with exit code 1 where something could not be read
     #[arg(long)]
     pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
+}
+
+/// Where an inventory goes, in which formats.
+#[derive(Debug, Args)]
+pub(crate) struct Formats {
+    /// FORMAT or FORMAT=FILE, several at once: table, json, spdx-json, spdx-tag-value, cyclonedx-json,
+    /// cyclonedx-xml (both with @1.4 to @1.7), github-json. With several platforms, FILE may hold {platform}
+    #[arg(short = 'o', long = "format", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
+    pub(crate) formats: Vec<String>,
+}
+
+/// SBOM files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SbomCommand {
+    Convert(Convert),
+    Merge(Merge),
+}
+
+/// Write an SBOM file in another format, and say what is lost on the way
+///
+/// Read are SPDX 2.2 and 2.3 (JSON, tag-value), CycloneDX 1.4 to 1.7 (JSON, XML) and syft's own JSON.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy sbom convert app.syft.json -o spdx-json=app.spdx.json -o cyclonedx-xml@1.6=app.cdx.xml
+  seaworthy sbom convert --strict app.cdx.json -o spdx-tag-value")]
+pub(crate) struct Convert {
+    /// The SBOM; '-' reads standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) formats: Formats,
+    /// Leave with exit code 1 where something is left behind
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Make one SBOM of several
+///
+/// Packages that agree in ecosystem, name, version and architecture become one; what a later file says otherwise is
+/// kept beside it. Files about different images are refused, unless the result has a name of its own.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy sbom merge image.spdx.json build.cdx.json -o spdx-json=all.spdx.json
+  seaworthy sbom merge --name product-1.0 api.spdx.json web.spdx.json -o cyclonedx-json=product.cdx.json")]
+pub(crate) struct Merge {
+    /// The SBOMs
+    #[arg(value_name = "FILE", required = true, num_args = 2..)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) formats: Formats,
+    /// What the result is about, instead of the one image that all files are about
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Leave with exit code 1 where something is left behind
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// Sign an image's digest

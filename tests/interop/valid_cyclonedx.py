@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Checks CycloneDX JSON files against the published schema of their version, with the reference library.
+"""Checks CycloneDX files, JSON or XML, against the published schema of their version, with the reference library.
 
     valid_cyclonedx.py FILE...          (run it with the peers' python: cyclonedx-python-lib)
 """
 
 import json
+import re
 import sys
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from cyclonedx.validation.xml import XmlValidator
 
 
 def main(paths):
@@ -16,8 +18,12 @@ def main(paths):
     for path in paths:
         with open(path) as f:
             text = f.read()
-        version = SchemaVersion.from_version(json.loads(text)["specVersion"])
-        error = JsonStrictValidator(version).validate_str(text)
+        if text.startswith("<"):
+            name, validator = re.search(r"cyclonedx\.org/schema/bom/([0-9.]+)", text)[1], XmlValidator
+        else:
+            name, validator = json.loads(text)["specVersion"], JsonStrictValidator
+        version = SchemaVersion.from_version(name)
+        error = validator(version).validate_str(text)
         if error:
             bad += 1
             # The library repeats the whole offending value, which can be the whole document.

@@ -8,6 +8,7 @@ use crate::printer::{self, BOLD, Printer, paint, plain};
 use base64::Engine as _;
 use seaworthy_oci::{Descriptor, Digest, OpenOptions, Source};
 use seaworthy_sbom::diff::{self, Diff, State};
+use seaworthy_sbom::documents;
 use seaworthy_sbom::inventory::{Inventory, Package};
 use seaworthy_sbom::quality;
 use seaworthy_verifier::limits::EVIDENCE_ITEM_BYTES as EVIDENCE_BYTES;
@@ -109,7 +110,7 @@ pub(crate) async fn run(args: &Inspect, options: &OpenOptions, printer: &Printer
     let diff = match &args.diff {
         None => None,
         Some(path) => {
-            let (_, older) = seaworthy_sbom::format::read(&context::read_input(path, "SBOM")?)?;
+            let (_, older, _) = documents::read(&context::read_input(path, "SBOM")?)?;
             Some(diff::diff(&older, &inventory))
         }
     };
@@ -137,8 +138,8 @@ async fn load(args: &Inspect, options: &OpenOptions, printer: &Printer) -> Outco
                 "--scan, --platform and whoever is to have signed are for images, and this is a file",
             ));
         }
-        let (format, inventory) = seaworthy_sbom::format::read(&context::read_input(path, "SBOM")?)?;
-        return Ok((Origin::File { format: format.name() }, inventory));
+        let (kind, inventory, _) = documents::read(&context::read_input(path, "SBOM")?)?;
+        return Ok((Origin::File { format: kind.name() }, inventory));
     }
     // A mistyped file name must not become a question to a registry.
     if args.target.starts_with(['.', '/']) || args.target.ends_with(".json") {

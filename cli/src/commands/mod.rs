@@ -6,6 +6,7 @@ mod authority;
 mod blob;
 mod completion;
 mod copy;
+mod documents;
 pub(crate) mod identity;
 mod inspect;
 mod keygen;
@@ -22,7 +23,7 @@ mod unpack;
 mod verdict;
 mod verify;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, SbomCommand};
 use crate::exit::Outcome;
 use crate::printer::Printer;
 
@@ -31,7 +32,11 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
     let options = crate::context::open_options(&cli.global)?;
     match &cli.command {
         Command::Release(args) => release::run(args, &options, printer).await,
-        Command::Sbom(args) => sbom::run(args, &options, printer).await,
+        Command::Sbom(args) => match &args.documents {
+            None => sbom::run(args, &options, printer).await,
+            Some(SbomCommand::Convert(args)) => documents::convert(args, printer),
+            Some(SbomCommand::Merge(args)) => documents::merge(args, printer),
+        },
         Command::Sign(args) => sign::run(args, &options, printer).await,
         Command::Attest(args) => attest::run(args, &options, printer).await,
         Command::Verify(args) => verify::run(args, &options, printer).await,

@@ -1,33 +1,35 @@
 //! `sbom`: the inventory of an image, in several formats at once.
 
-use crate::args::Sbom;
+use crate::args::{Formats, Sbom};
 use crate::context::{self, Access, Target};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::printer::{self, Printer, plain};
 use seaworthy_catalog::{Options, Progress};
 use seaworthy_oci::{Digest, Location, OpenOptions, Source};
+use seaworthy_sbom::documents::{self, Kind};
 use seaworthy_sbom::format::{Format, Layout, WriteOptions};
+use seaworthy_sbom::github;
 use seaworthy_sbom::inventory::Inventory;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
 /// One of the forms that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// For people.
     Table,
     /// The inventory model itself.
     Json,
     /// A standard document.
-    Document(Format),
+    Document(Kind),
 }
 
 /// Where one form goes.
 #[derive(Debug)]
-struct Output {
-    form: Form,
+pub(super) struct Output {
+    pub(super) form: Form,
     /// `None`: standard output.
-    file: Option<String>,
+    pub(super) file: Option<String>,
 }
 
 /// Draws the layers of one image as they are read.
@@ -81,7 +83,8 @@ pub(crate) fn format(name: &str) -> Outcome<Format> {
     })
 }
 
-fn outputs(args: &Sbom, printer: &Printer) -> Outcome<Vec<Output>> {
+/// What was asked for with `-o`.
+pub(super) fn outputs(args: &Formats, printer: &Printer) -> Outcome<Vec<Output>> {
     let mut outputs = Vec::new();
     for text in &args.formats {
         let (name, file) = match text.split_once('=') {
@@ -92,7 +95,7 @@ fn outputs(args: &Sbom, printer: &Printer) -> Outcome<Vec<Output>> {
         let form = match name {
             "table" => Form::Table,
             "json" => Form::Json,
-            other => Form::Document(format(other)?),
+            other => Form::Document(other.parse()?),
         };
         outputs.push(Output { form, file });
     }
@@ -108,9 +111,10 @@ fn outputs(args: &Sbom, printer: &Printer) -> Outcome<Vec<Output>> {
 }
 
 pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -> Outcome {
-    let outputs = outputs(args, printer)?;
+    let outputs = outputs(&args.formats, printer)?;
+    let Some(image) = &args.image else { return Err(Failure::usage("no image was named")) };
     let wanted = context::platforms(&args.platforms.platform)?;
-    let opened = context::open(&args.image, options).await?;
+    let opened = context::open(image, options).await?;
     let targets = context::targets(&opened, &wanted).await?;
     let many = targets.len() > 1;
     for output in &outputs {
@@ -165,34 +169,55 @@ fn write(
     many: bool,
     printer: &Printer,
 ) -> Outcome<()> {
-    let bytes = match (output.form, &output.file) {
+    let head = if many { format!("{}\n", target.label()) } else { String::new() };
+    let named = output.file.as_ref().map(|f| f.replace("{platform}", &target.label().replace('/', "-")));
+    match named {
         // All platforms make one JSON document; it is printed when they are all there.
-        (Form::Json, None) => return Ok(()),
-        (Form::Json, Some(_)) => json(inventory)?.into_bytes(),
-        (Form::Table, _) => {
-            let head = if many { format!("{}\n", target.label()) } else { String::new() };
-            (head + &table(inventory)).into_bytes()
-        }
-        (Form::Document(format), _) => document(inventory, format, Layout::Pretty)?,
-    };
-    match &output.file {
-        None => {
-            printer.data(&String::from_utf8_lossy(&bytes));
-            Ok(())
-        }
-        Some(name) => {
-            let name = name.replace("{platform}", &target.label().replace('/', "-"));
-            let path = PathBuf::from(&name);
-            let bytes = if output.form == Form::Table {
-                anstream::adapter::strip_bytes(&bytes).into_vec()
-            } else {
-                bytes
-            };
-            context::write_file(&path, &bytes, Access::Public)?;
-            printer.say(format!("wrote {name} ({} packages)", inventory.packages.len()));
-            Ok(())
-        }
+        None if output.form == Form::Json => Ok(()),
+        file => emit(output.form, file.as_deref(), &head, inventory, printer),
     }
+}
+
+/// Writes an inventory in one form to one place; `head` stands above a table.
+pub(super) fn emit(
+    form: Form,
+    file: Option<&str>,
+    head: &str,
+    inventory: &Inventory,
+    printer: &Printer,
+) -> Outcome<()> {
+    let bytes = match form {
+        Form::Json => json(inventory)?.into_bytes(),
+        Form::Table => format!("{head}{}", table(inventory)).into_bytes(),
+        Form::Document(Kind::GitHub) => snapshot(inventory)?,
+        Form::Document(kind) => {
+            let mut bytes = Vec::new();
+            documents::write(kind, inventory, Layout::Pretty, &mut bytes)?;
+            bytes
+        }
+    };
+    let Some(name) = file else {
+        printer.data(&String::from_utf8_lossy(&bytes));
+        return Ok(());
+    };
+    let bytes = if form == Form::Table { anstream::adapter::strip_bytes(&bytes).into_vec() } else { bytes };
+    context::write_file(&PathBuf::from(name), &bytes, Access::Public)?;
+    printer.say(format!("wrote {name} ({} packages)", inventory.packages.len()));
+    Ok(())
+}
+
+/// A snapshot as GitHub's API takes it from a workflow, whose runner says which run it is.
+fn snapshot(inventory: &Inventory) -> Outcome<Vec<u8>> {
+    let says = |name: &str| std::env::var(name).unwrap_or_default();
+    let run = github::Snapshot {
+        job_id: says("GITHUB_RUN_ID"),
+        correlator: [says("GITHUB_WORKFLOW"), says("GITHUB_JOB")].join(" ").trim().to_owned(),
+        sha: says("GITHUB_SHA"),
+        git_ref: says("GITHUB_REF"),
+    };
+    let mut bytes = Vec::new();
+    github::write(inventory, &run, Layout::Pretty, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// The packages for people.

@@ -14,7 +14,7 @@ use std::io::Write;
 pub enum Format {
     /// SPDX 2.3 as JSON (2.2 is read too).
     SpdxJson,
-    /// CycloneDX 1.6 as JSON (1.4 and 1.5 are read too).
+    /// CycloneDX 1.4 to 1.7 as JSON; 1.6 if nothing else is asked for.
     CycloneDxJson,
 }
 
@@ -34,12 +34,21 @@ pub enum Layout {
 pub struct WriteOptions {
     /// How the JSON is laid out.
     pub layout: Layout,
+    /// The version of CycloneDX documents.
+    pub cyclonedx: cyclonedx::Version,
 }
 
 impl WriteOptions {
     /// Options with this layout.
     pub fn new(layout: Layout) -> Self {
-        Self { layout }
+        Self { layout, ..Self::default() }
+    }
+
+    /// The same with another version of CycloneDX.
+    #[must_use]
+    pub fn cyclonedx(mut self, version: cyclonedx::Version) -> Self {
+        self.cyclonedx = version;
+        self
     }
 }
 

@@ -1,7 +1,7 @@
 //! The SBOM as a document.
 //!
 //! [`inventory::Inventory`] is the one model: cataloguers make it, documents are written from it and read
-//! into it, and the policy engine sees nothing else. Formats are a file each ([`spdx`], [`cyclonedx`]), as
+//! into it, and the policy engine sees nothing else. Formats are a folder each ([`spdx`], [`cyclonedx`]), as
 //! are the things that need a table or an ordering of their own ([`license`], [`purl`], [`version`]).
 //!
 //! This package knows no images and no registries. It decides what a document says; whether anybody should
@@ -9,14 +9,24 @@
 
 pub mod cyclonedx;
 pub mod diff;
+#[cfg(feature = "documents")]
+pub mod documents;
 pub mod error;
 pub mod format;
+#[cfg(feature = "documents")]
+pub mod github;
 pub mod inventory;
 pub mod license;
 pub mod limits;
+#[cfg(feature = "documents")]
+pub mod losses;
+#[cfg(feature = "documents")]
+pub mod merge;
 pub mod purl;
 pub mod quality;
 pub mod spdx;
+#[cfg(feature = "documents")]
+pub mod syft;
 pub mod version;
 
 mod fields;

@@ -19,3 +19,5 @@ pub const PURL_BYTES: usize = 4 << 10;
 pub const VERSION_BYTES: usize = 1 << 10;
 /// Alternatives and bounds of one version range in a policy.
 pub const RANGE_TERMS: usize = 64;
+/// Layers of one image that a document lists; runtimes stop at 127.
+pub const LAYERS: usize = 1 << 10;

@@ -26,3 +26,36 @@ for image in "$images"/*/; do
   [ -e "$image/oci-layout" ] || continue
   documents "$(basename "$image")" "oci:${image%/}"
 done
+
+# Every notation that is written, before the reference validators; and back again, to the byte.
+part 'notations'
+start=$(ls harbor-*.spdx.json | head -1)
+check 'tag-value' 0 '' "${sw[@]}" sbom convert "$start" -o spdx-tag-value=harbor.spdx
+check 'pyspdxtools takes tag-value' 0 '' "$PYSPDXTOOLS" -i harbor.spdx --version SPDX-2.3
+written=(harbor.spdx)
+for version in 1.4 1.5 1.6 1.7; do
+  for notation in json xml; do
+    file=harbor-$version.cdx.$notation
+    check "CycloneDX $version as $notation" 0 '' "${sw[@]}" sbom convert "$start" -o "cyclonedx-$notation@$version=$file"
+    check "its schema takes $file" 0 "valid CycloneDX ${version/./\\.}" "$PEERS_PY" "$interop/valid_cyclonedx.py" "$file"
+    written+=("$file")
+  done
+done
+for file in "${written[@]}"; do
+  check "back from $file" 0 '' "${sw[@]}" sbom convert --strict "$file" -o spdx-json=back.spdx.json
+  same "the same bytes by way of $file" "$(sha256sum <"$start")" "$(sha256sum <back.spdx.json)"
+done
+
+# What syft writes in its forms, read by us: the same packages from each.
+part 'forms of syft'
+SYFT_CHECK_FOR_APP_UPDATE=false "$SYFT" -q oci-dir:debian -o syft-json=s.syft.json -o spdx-json=s.spdx.json \
+  -o spdx-tag-value=s.spdx -o cyclonedx-json=s.cdx.json -o cyclonedx-xml=s.cdx.xml
+purls() { "${sw[@]}" inspect "./$1" --packages --output json | "$PEERS_PY" -c '
+import json, sys
+print("\n".join(sorted({p["purl"] for p in json.load(sys.stdin)["packages"] if p["purl"]})))'; }
+purls s.syft.json >s.expected
+check 'there are packages' 0 'pkg:deb/debian/libc6@' cat s.expected
+for file in s.spdx.json s.spdx s.cdx.json s.cdx.xml; do
+  same "the packages of $file" "$(cat s.expected)" "$(purls "$file")"
+  check "what $file holds and we do not is said" 0 'left behind of' "${sw[@]}" sbom convert "$file" -o table
+done

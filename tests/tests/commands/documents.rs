@@ -64,3 +64,77 @@ fn hostile_documents_are_refused() {
         world.run(&format!("inspect {name}")).expect(4);
     }
 }
+
+/// Every notation of the same image says the same: read back and written as one kind, they are the same bytes.
+#[test]
+fn every_format_converts_into_every_other() {
+    let world = World::new();
+    world.run("sbom oci:testdata/images/harbor -o spdx-json=start.json -q").expect(0);
+    let start = std::fs::read(world.path("start.json")).unwrap();
+    for form in
+        ["spdx-tag-value", "cyclonedx-json@1.4", "cyclonedx-json@1.7", "cyclonedx-xml", "cyclonedx-xml@1.4"]
+    {
+        world.run(&format!("sbom convert start.json -o {form}=there -q")).expect(0);
+        world
+            .run("sbom convert --strict there -o spdx-json=back.json -q")
+            .expect(0)
+            .never_says("left behind");
+        assert!(std::fs::read(world.path("back.json")).unwrap() == start, "by way of {form}");
+    }
+}
+
+/// What a file holds and an inventory does not is said, by name and number; `--strict` makes it a "no".
+#[test]
+fn what_is_left_behind_is_said() {
+    let world = World::new();
+    let document = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"a",
+        "version":"1","purl":"pkg:npm/a@1"}],"vulnerabilities":[{"id":"CVE-2026-1"},{"id":"CVE-2026-2"}]}"#;
+    std::fs::write(world.path("scan.cdx.json"), document).unwrap();
+    world
+        .run("sbom convert scan.cdx.json -o spdx-tag-value")
+        .expect(0)
+        .says("left behind of scan.cdx.json: 2 × vulnerabilities")
+        .says("PackageName: a");
+    world.run("sbom convert --strict scan.cdx.json -o spdx-tag-value").expect(1);
+    let report =
+        world.run("sbom convert scan.cdx.json -o github-json=snapshot --output json").expect(0).json();
+    assert_eq!(report["leftBehind"][0]["what"], "vulnerabilities");
+    assert_eq!(report["leftBehind"][0]["count"], 2);
+    assert_eq!(report["written"][0]["format"], "github-json");
+    assert_eq!(report["packages"], 1);
+    world.run("sbom convert scan.cdx.json").expect(2).says("-o FORMAT");
+    world.run("sbom convert scan.cdx.json -o cyclonedx-json@1.3").expect(4).says("1.4 to 1.7");
+    std::fs::write(world.path("page"), "<!DOCTYPE html><html/>").unwrap();
+    world.run("sbom convert page -o spdx-json").expect(4).says("document type declaration");
+}
+
+#[test]
+fn merging_keeps_everything_and_says_what_contradicts() {
+    let world = World::new();
+    let document = |name: &str, license: &str, extra: &str| {
+        format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{{"component":{{"type":"container",
+            "name":"app","version":"sha256:{name}"}}}},"components":[{{"type":"library","bom-ref":"1","name":"a","version":"1",
+            "purl":"pkg:npm/a@1","licenses":[{{"expression":"{license}"}}]}}{extra}],"dependencies":[{{"ref":"1","dependsOn":["2"]}}]}}"#
+        )
+    };
+    let more = r#",{"type":"library","bom-ref":"2","name":"b","version":"2","purl":"pkg:npm/b@2"}"#;
+    let (one, two) = ("1".repeat(64), "2".repeat(64));
+    std::fs::write(world.path("one.json"), document(&one, "MIT", "")).unwrap();
+    std::fs::write(world.path("two.json"), document(&one, "ISC", more)).unwrap();
+    std::fs::write(world.path("three.json"), document(&two, "MIT", "")).unwrap();
+
+    let merged = world.run("sbom merge one.json two.json -o json").expect(0).json();
+    assert_eq!(merged["subject"]["digest"], format!("sha256:{one}"));
+    let packages = merged["packages"].as_array().unwrap();
+    assert_eq!(packages.len(), 2);
+    assert_eq!(packages[0]["license"]["expression"], "MIT");
+    assert_eq!(packages[0]["properties"]["seaworthy:otherwise:license.expression"], "ISC");
+    assert_eq!(merged["relationships"].as_array().unwrap().len(), 1);
+
+    world.run("sbom merge one.json three.json -o json").expect(4).says("different images").says("--name");
+    let merged = world.run("sbom merge one.json three.json --name product -o json").expect(0).json();
+    assert_eq!(merged["subject"]["name"], "product");
+    assert_eq!(merged["subject"]["digest"], serde_json::Value::Null);
+    world.run("sbom merge one.json -o json").expect(2);
+}

@@ -112,6 +112,20 @@ fn sbom() {
     );
     snapshot!("sbom-two-documents", world.run("sbom oci:testdata/images/fleet -o spdx-json"));
     snapshot!("sbom-unknown-format", world.run("sbom oci:testdata/images/harbor -o pdf"));
+    world.run("sbom oci:testdata/images/fleet --platform linux/arm64 -o spdx-json=arm.json -q").expect(0);
+    snapshot!(
+        "sbom-convert",
+        world.run("sbom convert arm.json -o spdx-tag-value=arm.spdx -o github-json=arm.gh.json")
+    );
+    snapshot!(
+        "sbom-convert-json",
+        world.run("sbom convert arm.json -o cyclonedx-xml@1.5=arm.xml --output json")
+    );
+    world
+        .run("sbom oci:testdata/images/fleet --platform linux/amd64 -o cyclonedx-json@1.5=amd.json -q")
+        .expect(0);
+    snapshot!("sbom-merge", world.run("sbom merge arm.json amd.json -o table"));
+    snapshot!("sbom-merge-named", world.run("sbom merge --name fleet arm.json amd.json -o table"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The parts of CycloneDX JSON that carry something for us, in the order in which they are written.
 //!
-//! One set of structs reads 1.4, 1.5 and 1.6 and writes 1.6.
+//! One set of structs reads and writes 1.4 to 1.7; what a version lacks is left empty by the writer.
 
 use crate::inventory::Package;
 use crate::{json, limits};
@@ -96,7 +96,7 @@ pub(super) struct Component {
     pub(super) supplier: Option<Organization>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) authors: Option<Vec<Contact>>,
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) author: Option<String>,
     #[serde(default, skip_serializing)]
     pub(super) publisher: Option<String>,

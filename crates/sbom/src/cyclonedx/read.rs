@@ -1,4 +1,4 @@
-//! From CycloneDX 1.4 to 1.6 JSON, ours or anybody's, to an [`Inventory`].
+//! From CycloneDX 1.4 to 1.7 JSON, ours or anybody's, to an [`Inventory`].
 
 use super::model::{self, Component, Contact, Found, Metadata, Organization, Property, Read, Tools};
 use super::{CHECKSUM, CONTAINS, DOCUMENT, EXTRA, GAP, LAYER};
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 const TRIED: &str = "read the CycloneDX document";
 
-/// Reads a CycloneDX 1.4, 1.5 or 1.6 JSON document. Nested components come out flat, with a relationship.
+/// Reads a CycloneDX 1.4 to 1.7 JSON document. Nested components come out flat, with a relationship.
 ///
 /// # Errors
 /// [`ErrorKind::Malformed`] for bytes that are no such document, [`ErrorKind::Unsupported`] for another
@@ -25,15 +25,19 @@ pub fn read(bytes: &[u8]) -> Result<Inventory> {
     if document.bom_format != "CycloneDX" {
         return Err(Error::new(TRIED, ErrorKind::Malformed("bomFormat is not CycloneDX".to_owned())));
     }
-    if !matches!(document.spec_version.as_str(), "1.4" | "1.5" | "1.6") {
+    if super::Version::from_name(&document.spec_version).is_none() {
         let shown: String = document.spec_version.chars().take(40).collect();
         return Err(Error::new(
             TRIED,
             ErrorKind::Unsupported(format!("the version is '{}'", shown.escape_debug())),
         )
-        .hint("CycloneDX 1.4, 1.5 and 1.6 can be read"));
+        .hint("CycloneDX 1.4, 1.5, 1.6 and 1.7 can be read"));
     }
+    inventory(document)
+}
 
+/// The document in the model's form. Its version has been checked.
+pub(super) fn inventory(document: Read) -> Result<Inventory> {
     let mut inventory = Inventory::default();
     let mut ours = Vec::new();
     if let Some(metadata) = document.metadata {

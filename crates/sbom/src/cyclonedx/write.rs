@@ -1,10 +1,13 @@
-//! From an [`Inventory`] to CycloneDX 1.6 JSON that its schema accepts.
+//! From an [`Inventory`] to CycloneDX JSON that the schema of its version accepts.
+//!
+//! What an older version has no field for is left out *before* the document is read back for comparison, so
+//! that it ends in our properties like everything else that a format cannot say.
 
 use super::model::{
     Component, Composition, Contact, Dependency, Evidence, ExternalReference, Hash, LicenseChoice,
     LicenseName, Lifecycle, Metadata, Occurrence, Organization, Property, Tool, Tools, Written,
 };
-use super::{CHECKSUM, CONTAINS, DOCUMENT, EXTRA, GAP, IMAGE, LAYER, OS, read};
+use super::{CHECKSUM, CONTAINS, DOCUMENT, EXTRA, GAP, IMAGE, LAYER, OS, Version, read};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{Creator, Inventory, OsRelease, Package, RelationshipKind};
 use crate::{ErrorKind, Result, WriteOptions, json, license, purl};
@@ -56,17 +59,22 @@ const PLAIN_IDS: [&str; 38] = [
     "OFL-1.1",
 ];
 
-/// Writes an inventory as CycloneDX 1.6 JSON. The same inventory gives the same bytes, whatever its order.
+/// Writes an inventory as CycloneDX JSON, of the version in `options`. The same inventory gives the same bytes, whatever its order.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] when `out` fails.
 pub fn write(inventory: &Inventory, options: &WriteOptions, out: impl Write) -> Result<()> {
+    json::emit(TRIED, &complete(inventory, options.cyclonedx)?, options.layout, out)
+}
+
+/// The document with its serial number, which is made of the rest of it.
+pub(super) fn complete(inventory: &Inventory, version: Version) -> Result<Written> {
     let mut inventory = inventory.clone();
     inventory.normalize();
-    let mut document = document(&inventory)?;
+    let mut document = document(&inventory, version)?;
     let hash = json::content_hash(TRIED, &document)?;
     document.serial_number = serial(&hash);
-    json::emit(TRIED, &document, options.layout, out)
+    Ok(document)
 }
 
 /// A UUID made of the content's SHA-256: version 8 of RFC 9562, which leaves the hash to the writer
@@ -84,7 +92,7 @@ fn serial(hash: &[u8; 32]) -> String {
     format!("urn:uuid:{}", groups.join("-"))
 }
 
-fn document(inventory: &Inventory) -> Result<Written> {
+fn document(inventory: &Inventory, version: Version) -> Result<Written> {
     let mut used = crate::spdx::Ids::without(&[IMAGE, OS]);
     let refs: HashMap<&str, String> =
         inventory.packages.iter().map(|p| (p.id.as_str(), used.unique(&p.id))).collect();
@@ -115,19 +123,19 @@ fn document(inventory: &Inventory) -> Result<Written> {
             depends_on: (!depends_on.is_empty()).then_some(depends_on),
         });
         let holds = holds.remove(package.id.as_str()).unwrap_or_default();
-        components.push(with_extra(package, bom_ref, &holds)?);
+        components.push(with_extra(package, bom_ref, &holds, version)?);
     }
     dependencies
         .insert(0, Dependency { from: IMAGE.to_owned(), depends_on: (!top.is_empty()).then_some(top) });
 
     let aggregate = if inventory.gaps.is_empty() { "complete" } else { "incomplete" };
     Ok(Written {
-        schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        schema: version.schema(),
         bom_format: "CycloneDX",
-        spec_version: "1.6",
+        spec_version: version.name(),
         serial_number: String::new(),
         version: 1,
-        metadata: metadata(inventory)?,
+        metadata: metadata(inventory, version)?,
         components,
         dependencies,
         compositions: vec![Composition {
@@ -149,24 +157,27 @@ fn email(contact: &Option<String>) -> Option<String> {
     contact.clone().filter(|c| fields::is_email(c))
 }
 
-fn metadata(inventory: &Inventory) -> Result<Metadata> {
+fn metadata(inventory: &Inventory, version: Version) -> Result<Metadata> {
     let (mut tools, mut authors, mut manufacturer) = (Vec::new(), Vec::new(), None);
     let mut native = Inventory { created: inventory.created.filter(|c| *c >= 0), ..Inventory::default() };
     for creator in &inventory.creators {
         match creator {
-            Creator::Tool { name, version } if !name.is_empty() => {
+            Creator::Tool { name, version: of_tool } if !name.is_empty() => {
                 native.creators.push(creator.clone());
                 tools.push(Tool {
-                    kind: Some("application".into()),
+                    kind: (version >= Version::V1_5).then(|| "application".to_owned()),
                     name: name.clone(),
-                    version: version.clone(),
+                    version: of_tool.clone(),
                 });
             }
             Creator::Person { name, contact } if !name.trim().is_empty() => {
                 native.creators.push(Creator::Person { name: name.clone(), contact: email(contact) });
                 authors.push(Contact { name: Some(name.clone()), email: email(contact) });
             }
-            Creator::Organization { name, contact } if manufacturer.is_none() && !name.trim().is_empty() => {
+            // `manufacture`, which older versions have, is who made the image, not who made the document.
+            Creator::Organization { name, contact }
+                if version >= Version::V1_6 && manufacturer.is_none() && !name.trim().is_empty() =>
+            {
                 native.creators.push(Creator::Organization { name: name.clone(), contact: email(contact) });
                 manufacturer = Some(Organization {
                     name: Some(name.clone()),
@@ -214,8 +225,13 @@ fn metadata(inventory: &Inventory) -> Result<Metadata> {
     }
     Ok(Metadata {
         timestamp: native.created.map(fields::rfc3339),
-        lifecycles: Some(vec![Lifecycle { phase: Some("post-build".to_owned()) }]),
-        tools: (!tools.is_empty()).then_some(Tools::Object { components: tools }),
+        lifecycles: (version >= Version::V1_5)
+            .then(|| vec![Lifecycle { phase: Some("post-build".to_owned()) }]),
+        tools: match version {
+            _ if tools.is_empty() => None,
+            Version::V1_4 => Some(Tools::List(tools)),
+            _ => Some(Tools::Object { components: tools }),
+        },
         manufacturer,
         authors: (!authors.is_empty()).then_some(authors),
         component: Some(Box::new(component)),
@@ -235,9 +251,9 @@ fn operating_system(os: &OsRelease) -> Component {
     }
 }
 
-fn with_extra(package: &Package, bom_ref: &str, holds: &[String]) -> Result<Component> {
-    let read_back = read::native(component(package, bom_ref)).0.package;
-    let mut component = component(package, bom_ref);
+fn with_extra(package: &Package, bom_ref: &str, holds: &[String], version: Version) -> Result<Component> {
+    let read_back = read::native(component(package, bom_ref, version)).0.package;
+    let mut component = component(package, bom_ref, version);
     let mut ours: Vec<Property> = holds.iter().map(|to| property(CONTAINS, to.clone())).collect();
     if let Some(extra) = PackageExtra::between(package, &read_back) {
         ours.push(property(EXTRA, to_json(&extra)?));
@@ -248,7 +264,7 @@ fn with_extra(package: &Package, bom_ref: &str, holds: &[String]) -> Result<Comp
     Ok(component)
 }
 
-fn component(package: &Package, bom_ref: &str) -> Component {
+fn component(package: &Package, bom_ref: &str, version: Version) -> Component {
     let (mut hashes, mut properties) = (Vec::new(), Vec::new());
     for checksum in &package.checksums {
         match alg(&checksum.algorithm) {
@@ -271,18 +287,29 @@ fn component(package: &Package, bom_ref: &str) -> Component {
     let occurrences: Vec<Occurrence> = package
         .evidence
         .iter()
-        .map(|e| Occurrence { location: e.path.clone(), additional_context: e.layer.clone() })
+        .filter(|_| version >= Version::V1_5)
+        .map(|e| Occurrence {
+            location: e.path.clone(),
+            additional_context: e.layer.clone().filter(|_| version >= Version::V1_6),
+        })
         .collect();
+    // A list of authors came with 1.6; before, the author is one line of text.
+    let (authors, author) = match (version >= Version::V1_6, package.originator.as_deref()) {
+        (true, Some(text)) => (author(text), None),
+        (false, Some(text)) => (None, Some(text.to_owned()).filter(|t| !t.trim().is_empty())),
+        (_, None) => (None, None),
+    };
     Component {
         kind: "library".to_owned(),
         bom_ref: Some(bom_ref.to_owned()),
         supplier: package.supplier.as_deref().and_then(supplier),
-        authors: package.originator.as_deref().and_then(author),
+        authors,
+        author,
         name: package.name.clone(),
         version: package.version.clone(),
         description: package.description.clone().filter(|d| !d.is_empty()),
         hashes: (!hashes.is_empty()).then_some(hashes),
-        licenses: licenses(package),
+        licenses: licenses(package, version),
         copyright: package.copyright.clone().filter(|c| !c.is_empty()),
         cpe: package.cpes.first().cloned().filter(|c| fields::is_cpe23(c)),
         purl: package.purl.clone(),
@@ -308,8 +335,11 @@ fn author(text: &str) -> Option<Vec<Contact>> {
 }
 
 /// One expression, or one identifier, or names: the schema takes no mixture.
-fn licenses(package: &Package) -> Option<Vec<LicenseChoice>> {
-    let (license, said) = (&package.license, |who: &str| Some(who.to_owned()));
+fn licenses(package: &Package, version: Version) -> Option<Vec<LicenseChoice>> {
+    // Who says so came with 1.6. Before, a licence that somebody concluded could not be told from a declared
+    // one, and stays among our properties.
+    let acknowledged = version >= Version::V1_6;
+    let (license, said) = (&package.license, |who: &str| acknowledged.then(|| who.to_owned()));
     let expression = |text: &String, who: &str| {
         if PLAIN_IDS.contains(&text.as_str()) {
             let license = LicenseName { id: Some(text.clone()), name: None, acknowledgement: said(who) };
@@ -332,7 +362,7 @@ fn licenses(package: &Package) -> Option<Vec<LicenseChoice>> {
         };
         return Some(license.declared.iter().filter(|t| !t.is_empty()).map(named).collect());
     }
-    license.concluded.as_ref().filter(valid).map(|text| expression(text, "concluded"))
+    license.concluded.as_ref().filter(valid).filter(|_| acknowledged).map(|t| expression(t, "concluded"))
 }
 
 /// SPDX's name of a hash algorithm, as CycloneDX has it.

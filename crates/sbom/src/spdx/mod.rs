@@ -12,6 +12,8 @@
 
 mod model;
 mod read;
+#[cfg(feature = "documents")]
+pub mod tagvalue;
 mod write;
 
 pub(crate) use read::Ids;
@@ -19,12 +21,78 @@ pub use read::read;
 pub use write::write;
 
 /// Annotations of a package.
-const PACKAGE_MARK: &str = "seaworthy:package=";
+pub(crate) const PACKAGE_MARK: &str = "seaworthy:package=";
 /// Annotations of the document.
-const DOCUMENT_MARK: &str = "seaworthy:document=";
+pub(crate) const DOCUMENT_MARK: &str = "seaworthy:document=";
 /// One gap each.
-const GAP_MARK: &str = "seaworthy:gap=";
+pub(crate) const GAP_MARK: &str = "seaworthy:gap=";
 /// Ids of packages; without it, a package could take the image's id.
 const PACKAGE_PREFIX: &str = "SPDXRef-Package-";
 const IMAGE: &str = "SPDXRef-Image";
 const OS: &str = "SPDXRef-OperatingSystem";
+
+/// Whether a package's reference of that type has a place in an inventory.
+#[cfg(feature = "documents")]
+pub(crate) fn reference_is_read(kind: &str) -> bool {
+    matches!(kind, "purl" | "cpe23Type" | "http://spdx.org/rdf/references/cpe23Type")
+}
+
+/// Whether an annotation says something that an inventory holds.
+#[cfg(feature = "documents")]
+pub(crate) fn annotation_is_read(comment: &str) -> bool {
+    ["seaworthy:", "LayerDigest: "].iter().any(|mark| comment.starts_with(mark))
+}
+
+/// Whether a relationship, as JSON, says something that an inventory holds.
+#[cfg(feature = "documents")]
+pub(crate) fn relationship_is_read(relationship: &serde_json::Value) -> bool {
+    use serde::Deserialize as _;
+    model::Relationship::deserialize(relationship).is_ok_and(|r| read::matters(&r))
+}
+
+/// The fields of a document that an inventory has a place for, or that say nothing beyond the format.
+#[cfg(feature = "documents")]
+pub(crate) const READ: &[&str] = &[
+    "spdxVersion",
+    "dataLicense",
+    "SPDXID",
+    "name",
+    "documentNamespace",
+    "creationInfo.licenseListVersion",
+    "creationInfo.creators[]",
+    "creationInfo.created",
+    "documentDescribes[]",
+    "packages[].name",
+    "packages[].SPDXID",
+    "packages[].versionInfo",
+    "packages[].primaryPackagePurpose",
+    "packages[].supplier",
+    "packages[].originator",
+    "packages[].downloadLocation",
+    "packages[].filesAnalyzed",
+    "packages[].checksums[].algorithm",
+    "packages[].checksums[].checksumValue",
+    "packages[].homepage",
+    "packages[].sourceInfo",
+    "packages[].licenseConcluded",
+    "packages[].licenseDeclared",
+    "packages[].copyrightText",
+    "packages[].summary",
+    "packages[].description",
+    "packages[].externalRefs[].referenceCategory",
+    "packages[].externalRefs[].referenceType",
+    "packages[].externalRefs[].referenceLocator",
+    "packages[].attributionTexts[]",
+    "packages[].annotations[].annotationDate",
+    "packages[].annotations[].annotationType",
+    "packages[].annotations[].annotator",
+    "packages[].annotations[].comment",
+    "relationships[].spdxElementId",
+    "relationships[].relationshipType",
+    "relationships[].relatedSpdxElement",
+    "relationships[].comment",
+    "annotations[].annotationDate",
+    "annotations[].annotationType",
+    "annotations[].annotator",
+    "annotations[].comment",
+];

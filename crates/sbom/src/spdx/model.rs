@@ -33,7 +33,7 @@ pub(super) struct Written {
     pub(super) annotations: Vec<Annotation>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Read {
     pub(super) spdx_version: String,

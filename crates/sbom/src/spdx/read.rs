@@ -31,15 +31,22 @@ pub(super) struct ImageFacts {
 pub fn read(bytes: &[u8]) -> Result<Inventory> {
     json::guard(TRIED, bytes)?;
     let document: Read = json::parse(TRIED, bytes)?;
-    if !matches!(document.spdx_version.as_str(), "SPDX-2.2" | "SPDX-2.3") {
-        let shown: String = document.spdx_version.chars().take(40).collect();
-        return Err(Error::new(
-            TRIED,
-            ErrorKind::Unsupported(format!("the version is '{}'", shown.escape_debug())),
-        )
-        .hint("SPDX 2.2 and 2.3 can be read"));
-    }
+    supported(&document.spdx_version)?;
+    inventory(document)
+}
 
+/// Refuses versions other than 2.2 and 2.3.
+pub(super) fn supported(version: &str) -> Result<()> {
+    if matches!(version, "SPDX-2.2" | "SPDX-2.3") {
+        return Ok(());
+    }
+    let shown: String = version.chars().take(40).collect();
+    Err(Error::new(TRIED, ErrorKind::Unsupported(format!("the version is '{}'", shown.escape_debug())))
+        .hint("SPDX 2.2 and 2.3 can be read"))
+}
+
+/// The document in the model's form. Its version has been checked.
+pub(super) fn inventory(document: Read) -> Result<Inventory> {
     let described: HashSet<&str> = document
         .document_describes
         .iter()

@@ -19,12 +19,17 @@ const TRIED: &str = "write the SPDX document";
 /// # Errors
 /// [`ErrorKind::Io`] when `out` fails.
 pub fn write(inventory: &Inventory, options: &WriteOptions, out: impl Write) -> Result<()> {
+    json::emit(TRIED, &complete(inventory)?, options.layout, out)
+}
+
+/// The document with its namespace, which is made of the rest of it.
+pub(super) fn complete(inventory: &Inventory) -> Result<Written> {
     let mut inventory = inventory.clone();
     inventory.normalize();
     let mut document = document(&inventory)?;
     let hash = hex::encode(json::content_hash(TRIED, &document)?);
     document.document_namespace = format!("https://seaworthy.dev/spdx/{hash}");
-    json::emit(TRIED, &document, options.layout, out)
+    Ok(document)
 }
 
 fn document(inventory: &Inventory) -> Result<Written> {

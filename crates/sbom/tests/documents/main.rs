@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[cfg(feature = "documents")]
+mod conversions;
+
 use proptest::prelude::*;
 use seaworthy_sbom::inventory::*;
 use seaworthy_sbom::{ErrorKind, Format, Layout, WriteOptions, format, license, limits, purl, read, write};

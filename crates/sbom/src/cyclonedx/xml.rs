@@ -1,0 +1,546 @@
+//! CycloneDX 1.4 to 1.7 as XML, written and read.
+//!
+//! The document is the one of [`super::write`]; only the notation differs. The order of elements is that of the
+//! schema's sequences, which validators insist on.
+//!
+//! Reading refuses document type declarations (and with them entities of one's own), another namespace, and
+//! what is too large or nested too deeply. Elements that mean nothing to an inventory are skipped and counted.
+
+use super::model::{
+    Component, Components, Composition, Contact, Dependency, Evidence, ExternalReference, Found, Hash,
+    LicenseChoice, LicenseName, Lifecycle, Metadata, Occurrence, Organization, Property, Read, Tool, Tools,
+    Written,
+};
+use super::{Version, read as json_read, write as json_write};
+use crate::inventory::Inventory;
+use crate::losses::Losses;
+use crate::{Error, ErrorKind, Result, limits};
+use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
+use quick_xml::{Reader, Writer};
+use std::io::Write;
+
+const READING: &str = "read the CycloneDX document";
+const WRITING: &str = "write the CycloneDX document";
+const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
+/// Elements of one document: for each component there are about thirty.
+const ELEMENTS: usize = 8_000_000;
+
+/// Writes an inventory as CycloneDX XML of that version. The same inventory gives the same bytes.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] where a value holds a character that XML 1.0 has no way to write,
+/// [`ErrorKind::Io`] when `out` fails.
+pub fn write(inventory: &Inventory, version: Version, mut out: impl Write) -> Result<()> {
+    let document = json_write::complete(inventory, version)?;
+    let mut tree = Tree { writer: Writer::new_with_indent(Vec::new(), b' ', 2), unwritable: None };
+    tree.document(&document).map_err(|e| Error::new(WRITING, ErrorKind::Io(e.to_string())))?;
+    if let Some(text) = tree.unwritable {
+        let shown: String = text.chars().take(60).collect();
+        let why = format!("XML has no way to write '{}'", shown.escape_debug());
+        return Err(
+            Error::new(WRITING, ErrorKind::Unsupported(why)).hint("write cyclonedx-json, which can hold it")
+        );
+    }
+    let mut bytes = tree.writer.into_inner();
+    bytes.push(b'\n');
+    out.write_all(&bytes)
+        .and_then(|()| out.flush())
+        .map_err(|e| Error::new(WRITING, ErrorKind::Io(e.to_string())))
+}
+
+/// XML 1.0, production 2: the characters that can stand in a document, escaped or not.
+fn is_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+struct Tree {
+    writer: Writer<Vec<u8>>,
+    unwritable: Option<String>,
+}
+
+type Io = std::io::Result<()>;
+
+impl Tree {
+    fn check(&mut self, text: &str) {
+        if self.unwritable.is_none() && !text.chars().all(is_xml) {
+            self.unwritable = Some(text.to_owned());
+        }
+    }
+
+    fn open(&mut self, name: &str, attributes: &[(&str, &str)]) -> Io {
+        for (_, value) in attributes {
+            self.check(value);
+        }
+        let start = BytesStart::new(name).with_attributes(attributes.iter().copied());
+        self.writer.write_event(Event::Start(start))
+    }
+
+    fn close(&mut self, name: &str) -> Io {
+        self.writer.write_event(Event::End(BytesEnd::new(name)))
+    }
+
+    fn empty(&mut self, name: &str, attributes: &[(&str, &str)]) -> Io {
+        for (_, value) in attributes {
+            self.check(value);
+        }
+        let start = BytesStart::new(name).with_attributes(attributes.iter().copied());
+        self.writer.write_event(Event::Empty(start))
+    }
+
+    fn text(&mut self, name: &str, attributes: &[(&str, &str)], text: &str) -> Io {
+        self.open(name, attributes)?;
+        self.check(text);
+        // A bare carriage return would be read as a line feed (XML 1.0, 2.11).
+        let escaped = quick_xml::escape::escape(text).replace('\r', "&#13;");
+        self.writer.write_event(Event::Text(BytesText::from_escaped(escaped)))?;
+        self.close(name)
+    }
+
+    fn maybe(&mut self, name: &str, text: Option<&String>) -> Io {
+        text.map_or(Ok(()), |text| self.text(name, &[], text))
+    }
+
+    fn list<T>(&mut self, name: &str, items: Option<&[T]>, mut each: impl FnMut(&mut Self, &T) -> Io) -> Io {
+        let Some(items) = items.filter(|i| !i.is_empty()) else { return Ok(()) };
+        self.open(name, &[])?;
+        for item in items {
+            each(self, item)?;
+        }
+        self.close(name)
+    }
+
+    fn document(&mut self, document: &Written) -> Io {
+        self.writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+        let namespace = format!("{NAMESPACE}{}", document.spec_version);
+        self.open(
+            "bom",
+            &[("xmlns", &namespace), ("serialNumber", &document.serial_number), ("version", "1")],
+        )?;
+        self.metadata(&document.metadata)?;
+        self.list("components", Some(&document.components), |t, c| t.component(c))?;
+        self.list("dependencies", Some(&document.dependencies), |t, d| {
+            let Some(needs) = d.depends_on.as_ref().filter(|n| !n.is_empty()) else {
+                return t.empty("dependency", &[("ref", &d.from)]);
+            };
+            t.open("dependency", &[("ref", &d.from)])?;
+            for to in needs {
+                t.empty("dependency", &[("ref", to)])?;
+            }
+            t.close("dependency")
+        })?;
+        self.list("compositions", Some(&document.compositions), |t, c| {
+            t.open("composition", &[])?;
+            t.text("aggregate", &[], &c.aggregate)?;
+            t.list("assemblies", c.assemblies.as_deref(), |t, r| t.empty("assembly", &[("ref", r)]))?;
+            t.close("composition")
+        })?;
+        self.close("bom")
+    }
+
+    fn metadata(&mut self, metadata: &Metadata) -> Io {
+        self.open("metadata", &[])?;
+        self.maybe("timestamp", metadata.timestamp.as_ref())?;
+        self.list("lifecycles", metadata.lifecycles.as_deref(), |t, l| {
+            t.open("lifecycle", &[])?;
+            t.maybe("phase", l.phase.as_ref())?;
+            t.close("lifecycle")
+        })?;
+        match &metadata.tools {
+            None => {}
+            Some(Tools::List(tools)) => self.list("tools", Some(tools), |t, tool| {
+                t.open("tool", &[])?;
+                t.text("name", &[], &tool.name)?;
+                t.maybe("version", tool.version.as_ref())?;
+                t.close("tool")
+            })?,
+            Some(Tools::Object { components }) => {
+                self.open("tools", &[])?;
+                self.list("components", Some(components), |t, tool| {
+                    t.open("component", &[("type", tool.kind.as_deref().unwrap_or("application"))])?;
+                    t.text("name", &[], &tool.name)?;
+                    t.maybe("version", tool.version.as_ref())?;
+                    t.close("component")
+                })?;
+                self.close("tools")?;
+            }
+        }
+        self.list("authors", metadata.authors.as_deref(), |t, a| t.contact("author", a))?;
+        if let Some(component) = &metadata.component {
+            self.component(component)?;
+        }
+        if let Some(manufacturer) = &metadata.manufacturer {
+            self.organization("manufacturer", manufacturer)?;
+        }
+        self.properties(metadata.properties.as_deref())?;
+        self.close("metadata")
+    }
+
+    fn properties(&mut self, properties: Option<&[Property]>) -> Io {
+        self.list("properties", properties, |t, p| {
+            t.text("property", &[("name", &p.name)], p.value.as_deref().unwrap_or_default())
+        })
+    }
+
+    fn organization(&mut self, name: &str, organization: &Organization) -> Io {
+        self.open(name, &[])?;
+        self.maybe("name", organization.name.as_ref())?;
+        for contact in organization.contact.iter().flatten() {
+            self.contact("contact", contact)?;
+        }
+        self.close(name)
+    }
+
+    fn contact(&mut self, name: &str, contact: &Contact) -> Io {
+        self.open(name, &[])?;
+        self.maybe("name", contact.name.as_ref())?;
+        self.maybe("email", contact.email.as_ref())?;
+        self.close(name)
+    }
+
+    fn component(&mut self, c: &Component) -> Io {
+        let mut attributes = vec![("type", c.kind.as_str())];
+        attributes.extend(c.bom_ref.as_deref().map(|r| ("bom-ref", r)));
+        self.open("component", &attributes)?;
+        if let Some(supplier) = &c.supplier {
+            self.organization("supplier", supplier)?;
+        }
+        self.list("authors", c.authors.as_deref(), |t, a| t.contact("author", a))?;
+        self.maybe("author", c.author.as_ref())?;
+        self.text("name", &[], &c.name)?;
+        self.maybe("version", c.version.as_ref())?;
+        self.maybe("description", c.description.as_ref())?;
+        self.list("hashes", c.hashes.as_deref(), |t, h| t.text("hash", &[("alg", &h.alg)], &h.content))?;
+        self.list("licenses", c.licenses.as_deref(), Self::license)?;
+        self.maybe("copyright", c.copyright.as_ref())?;
+        self.maybe("cpe", c.cpe.as_ref())?;
+        self.maybe("purl", c.purl.as_ref())?;
+        self.list("externalReferences", c.external_references.as_deref(), |t, r| {
+            t.open("reference", &[("type", &r.kind)])?;
+            t.text("url", &[], &r.url)?;
+            t.close("reference")
+        })?;
+        self.properties(c.properties.as_deref())?;
+        if let Some(evidence) = &c.evidence {
+            self.open("evidence", &[])?;
+            self.list("occurrences", evidence.occurrences.as_deref(), |t, o| {
+                t.open("occurrence", &[])?;
+                t.text("location", &[], &o.location)?;
+                t.maybe("additionalContext", o.additional_context.as_ref())?;
+                t.close("occurrence")
+            })?;
+            self.close("evidence")?;
+        }
+        self.close("component")
+    }
+
+    fn license(&mut self, choice: &LicenseChoice) -> Io {
+        fn said(who: Option<&String>) -> Vec<(&str, &str)> {
+            who.map(|w| ("acknowledgement", w.as_str())).into_iter().collect()
+        }
+        if let Some(expression) = &choice.expression {
+            return self.text("expression", &said(choice.acknowledgement.as_ref()), expression);
+        }
+        let Some(license) = &choice.license else { return Ok(()) };
+        self.open("license", &said(license.acknowledgement.as_ref()))?;
+        self.maybe("id", license.id.as_ref())?;
+        self.maybe("name", license.name.as_ref())?;
+        self.close("license")
+    }
+}
+
+/// One element with everything in it.
+#[derive(Default)]
+struct Node {
+    name: String,
+    attributes: Vec<(String, String)>,
+    text: String,
+    children: Vec<Node>,
+}
+
+impl Node {
+    fn attribute(&self, name: &str) -> Option<String> {
+        self.attributes.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone())
+    }
+
+    fn child(&self, name: &str) -> Option<&Self> {
+        self.children.iter().find(|c| c.name == name)
+    }
+
+    fn all<'n>(&'n self, list: &str, item: &'static str) -> impl Iterator<Item = &'n Self> {
+        self.child(list).into_iter().flat_map(|l| &l.children).filter(move |c| c.name == item)
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        self.child(name).map(|c| c.text.clone()).filter(|t| !t.is_empty())
+    }
+}
+
+fn malformed(why: impl std::fmt::Display) -> Error {
+    Error::new(READING, ErrorKind::Malformed(why.to_string()))
+}
+
+fn over(limit: &'static str, value: usize) -> Error {
+    Error::new(READING, ErrorKind::LimitExceeded { limit, value: value as u64 })
+}
+
+fn node(start: &BytesStart<'_>) -> Result<Node> {
+    let name = String::from_utf8(start.local_name().as_ref().to_vec()).map_err(malformed)?;
+    let mut attributes = Vec::new();
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(malformed)?;
+        let key = String::from_utf8(attribute.key.as_ref().to_vec()).map_err(malformed)?;
+        let value = std::str::from_utf8(&attribute.value).map_err(malformed)?;
+        attributes.push((key, quick_xml::escape::unescape(value).map_err(malformed)?.into_owned()));
+    }
+    Ok(Node { name, attributes, ..Node::default() })
+}
+
+/// The whole document as a tree.
+fn tree(bytes: &[u8]) -> Result<Node> {
+    if bytes.len() > limits::DOCUMENT_BYTES {
+        return Err(over("DOCUMENT_BYTES", limits::DOCUMENT_BYTES));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|e| malformed(format!("it is no UTF-8: {e}")))?;
+    let mut reader = Reader::from_str(text);
+    let config = reader.config_mut();
+    config.expand_empty_elements = true;
+    config.check_end_names = true;
+    let mut open: Vec<Node> = Vec::new();
+    let (mut root, mut elements) = (None, 0_usize);
+    loop {
+        match reader.read_event().map_err(malformed)? {
+            Event::Start(start) => {
+                elements += 1;
+                if elements > ELEMENTS {
+                    return Err(over("ELEMENTS", ELEMENTS));
+                }
+                if open.len() >= limits::JSON_DEPTH {
+                    return Err(over("JSON_DEPTH", limits::JSON_DEPTH));
+                }
+                if root.is_some() {
+                    return Err(malformed("there is a second element after the document's own"));
+                }
+                open.push(node(&start)?);
+            }
+            Event::End(_) => {
+                let Some(ended) = open.pop() else {
+                    return Err(malformed("an element ends that did not begin"));
+                };
+                match open.last_mut() {
+                    Some(parent) => parent.children.push(ended),
+                    None => root = Some(ended),
+                }
+            }
+            Event::Text(text) => {
+                if let Some(node) = open.last_mut() {
+                    node.text.push_str(&text.xml10_content().map_err(malformed)?);
+                }
+            }
+            Event::CData(data) => {
+                if let Some(node) = open.last_mut() {
+                    node.text.push_str(&data.xml10_content().map_err(malformed)?);
+                }
+            }
+            Event::GeneralRef(reference) => {
+                let name = reference.decode().map_err(malformed)?;
+                let resolved = match reference.resolve_char_ref().map_err(malformed)? {
+                    Some(c) => c.to_string(),
+                    None => quick_xml::escape::resolve_predefined_entity(&name)
+                        .ok_or_else(|| {
+                            malformed(format!("the entity '{}' is not known", name.escape_debug()))
+                        })?
+                        .to_owned(),
+                };
+                if let Some(node) = open.last_mut() {
+                    node.text.push_str(&resolved);
+                }
+            }
+            // With a document type come entities and files of somebody else's choice.
+            Event::DocType(_) => return Err(malformed("a document type declaration is refused")),
+            Event::Decl(_) | Event::Comment(_) | Event::PI(_) | Event::Empty(_) => {}
+            Event::Eof => break,
+        }
+    }
+    if !open.is_empty() {
+        return Err(malformed("the document ends within an element"));
+    }
+    root.ok_or_else(|| malformed("there is no element"))
+}
+
+/// Reads a CycloneDX 1.4 to 1.7 XML document, and counts in `losses` what an inventory does not hold.
+///
+/// # Errors
+/// As [`super::read`].
+pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<Inventory> {
+    let root = tree(bytes)?;
+    let namespace = root.attributes.iter().find(|(name, value)| {
+        (name == "xmlns" || name.starts_with("xmlns:")) && value.starts_with(NAMESPACE)
+    });
+    let version = namespace.and_then(|(_, value)| value.strip_prefix(NAMESPACE)).unwrap_or_default();
+    if root.name != "bom" || Version::from_name(version).is_none() {
+        let shown: String = version.chars().take(40).collect();
+        let why =
+            format!("the element is '{}', the version '{}'", root.name.escape_debug(), shown.escape_debug());
+        return Err(Error::new(READING, ErrorKind::Unsupported(why))
+            .hint("CycloneDX 1.4, 1.5, 1.6 and 1.7 can be read"));
+    }
+    let mut out = Vec::new();
+    for component in root.child("components").iter().flat_map(|c| &c.children) {
+        flatten(component, &mut out, losses)?;
+    }
+    for child in &root.children {
+        if !matches!(child.name.as_str(), "metadata" | "components" | "dependencies" | "compositions") {
+            losses.add_many(&child.name, child.children.len().max(1) as u64);
+        }
+    }
+    let dependencies = root.all("dependencies", "dependency").filter_map(|d| {
+        let on = d.children.iter().filter_map(|c| c.attribute("ref")).collect::<Vec<_>>();
+        Some(Dependency { from: d.attribute("ref")?, depends_on: Some(on) })
+    });
+    let compositions = root.all("compositions", "composition").map(|c| Composition {
+        aggregate: c.value("aggregate").unwrap_or_default(),
+        assemblies: Some(c.all("assemblies", "assembly").filter_map(|a| a.attribute("ref")).collect()),
+    });
+    json_read::inventory(Read {
+        bom_format: "CycloneDX".to_owned(),
+        spec_version: version.to_owned(),
+        metadata: root.child("metadata").map(|m| metadata(m, losses)),
+        dependencies: Some(dependencies.collect()),
+        compositions: Some(compositions.collect()),
+        components: Components(out),
+    })
+}
+
+/// The component and those nested in it, one after another.
+fn flatten(node: &Node, out: &mut Vec<Found>, losses: &mut Losses) -> Result<()> {
+    if out.len() >= limits::PACKAGES {
+        return Err(over("PACKAGES", limits::PACKAGES));
+    }
+    let mut found = json_read::found(component(node, losses));
+    let nested = node.child("components").map(|c| c.children.as_slice()).unwrap_or_default();
+    found.contains.extend(nested.iter().filter_map(|n| n.attribute("bom-ref")));
+    out.push(found);
+    nested.iter().try_for_each(|n| flatten(n, out, losses))
+}
+
+fn metadata(node: &Node, losses: &mut Losses) -> Metadata {
+    let tool = |t: &Node| Tool {
+        kind: t.attribute("type"),
+        name: t.value("name").unwrap_or_default(),
+        version: t.value("version"),
+    };
+    let tools = node.child("tools");
+    let listed = tools.into_iter().flat_map(|t| &t.children).filter(|c| c.name == "tool").map(tool);
+    let components = tools.into_iter().flat_map(|t| t.all("components", "component")).map(tool);
+    let phases = node.all("lifecycles", "lifecycle");
+    for child in &node.children {
+        let known =
+            ["timestamp", "lifecycles", "tools", "authors", "component", "manufacturer", "properties"];
+        if !known.contains(&child.name.as_str()) {
+            losses.add(&format!("metadata.{}", child.name));
+        }
+    }
+    Metadata {
+        timestamp: node.value("timestamp"),
+        lifecycles: Some(phases.map(|l| Lifecycle { phase: l.value("phase") }).collect()),
+        tools: Some(Tools::List(listed.chain(components).collect())),
+        manufacturer: node.child("manufacturer").map(organization),
+        authors: Some(node.all("authors", "author").map(contact).collect()),
+        component: node.child("component").map(|c| Box::new(component(c, losses))),
+        properties: Some(properties(node)),
+    }
+}
+
+fn properties(node: &Node) -> Vec<Property> {
+    let property =
+        |p: &Node| Property { name: p.attribute("name").unwrap_or_default(), value: Some(p.text.clone()) };
+    node.all("properties", "property").map(property).collect()
+}
+
+fn organization(node: &Node) -> Organization {
+    let contacts = node.children.iter().filter(|c| c.name == "contact").map(contact).collect();
+    Organization { name: node.value("name"), contact: Some(contacts) }
+}
+
+fn contact(node: &Node) -> Contact {
+    Contact { name: node.value("name"), email: node.value("email") }
+}
+
+fn component(node: &Node, losses: &mut Losses) -> Component {
+    for child in &node.children {
+        let known = [
+            "supplier",
+            "authors",
+            "author",
+            "publisher",
+            "group",
+            "name",
+            "version",
+            "description",
+            "hashes",
+            "licenses",
+            "copyright",
+            "cpe",
+            "purl",
+            "externalReferences",
+            "properties",
+            "components",
+            "evidence",
+        ];
+        if !known.contains(&child.name.as_str()) {
+            losses.add(&format!("components[].{}", child.name));
+        }
+    }
+    let references: Vec<ExternalReference> = node
+        .all("externalReferences", "reference")
+        .map(|r| ExternalReference {
+            url: r.value("url").unwrap_or_default(),
+            kind: r.attribute("type").unwrap_or_default(),
+        })
+        .collect();
+    for reference in references.iter().filter(|r| !super::reference_is_read(&r.kind)) {
+        losses.add(&format!("components[].externalReferences of the type {}", reference.kind));
+    }
+    let occurrences = node.child("evidence").map(|e| {
+        e.all("occurrences", "occurrence")
+            .map(|o| Occurrence {
+                location: o.value("location").unwrap_or_default(),
+                additional_context: o.value("additionalContext"),
+            })
+            .collect()
+    });
+    Component {
+        kind: node.attribute("type").unwrap_or_default(),
+        bom_ref: node.attribute("bom-ref"),
+        supplier: node.child("supplier").map(organization),
+        authors: Some(node.all("authors", "author").map(contact).collect()),
+        author: node.value("author"),
+        publisher: node.value("publisher"),
+        group: node.value("group"),
+        name: node.value("name").unwrap_or_default(),
+        version: node.value("version"),
+        description: node.value("description"),
+        hashes: Some(
+            node.all("hashes", "hash")
+                .map(|h| Hash { alg: h.attribute("alg").unwrap_or_default(), content: h.text.clone() })
+                .collect(),
+        ),
+        licenses: node.child("licenses").map(|l| l.children.iter().map(license).collect()),
+        copyright: node.value("copyright"),
+        cpe: node.value("cpe"),
+        purl: node.value("purl"),
+        external_references: Some(references),
+        components: Components::default(),
+        evidence: Some(Evidence { occurrences }),
+        properties: Some(properties(node)),
+    }
+}
+
+fn license(node: &Node) -> LicenseChoice {
+    let acknowledgement = node.attribute("acknowledgement");
+    if node.name == "expression" {
+        return LicenseChoice { license: None, expression: Some(node.text.clone()), acknowledgement };
+    }
+    let license = LicenseName { id: node.value("id"), name: node.value("name"), acknowledgement };
+    LicenseChoice { license: Some(license), ..LicenseChoice::default() }
+}
