@@ -9,6 +9,7 @@ pub(crate) enum Policy {
     Check(PolicyCheck),
     Test(PolicyTest),
     Record(PolicyRecord),
+    Import(PolicyImport),
 }
 
 /// Check that policies can mean what they say
@@ -72,4 +73,29 @@ pub(crate) struct PolicyRecord {
     /// The name that the image is judged under; its own without it
     #[arg(long = "as", value_name = "IMAGE")]
     pub(crate) named: Option<String>,
+}
+
+/// Make policies out of those of others, and say what could not be carried over
+///
+/// Reads ClusterImagePolicy (policy-controller), ClusterPolicy, Policy and ImageValidatingPolicy (Kyverno), and
+/// policy.json (containers). Exit 0 everything is carried over or stricter, 1 something is not, or is weaker.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy policy import cluster-image-policy.yaml --to policy.yaml
+  kubectl get clusterpolicy -o yaml | seaworthy policy import -
+  seaworthy policy import /etc/containers/policy.json --trusted-root trusted_root.json --accept-weaker")]
+pub(crate) struct PolicyImport {
+    /// The file to read; - is standard input
+    pub(crate) file: PathBuf,
+    /// Write the policies here; to standard output without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+    /// What to trust where the original names services or keys other than those of the public Sigstore: a
+    /// trusted_root.json, a trust file, staging or github
+    #[arg(long, value_name = "ROOT")]
+    pub(crate) trusted_root: Option<String>,
+    /// Also write policies that are weaker than the original; each such place is marked in them
+    #[arg(long)]
+    pub(crate) accept_weaker: bool,
 }

@@ -98,6 +98,11 @@ impl Printer {
         }
     }
 
+    /// What must be read beside a result: to standard error, also under `--quiet`.
+    pub(crate) fn report(&self, text: &str) {
+        let _ = anstream::stderr().lock().write_all(text.as_bytes());
+    }
+
     /// A warning: also under `--quiet`.
     pub(crate) fn warn(&self, line: impl std::fmt::Display) {
         let _ = writeln!(anstream::stderr().lock(), "{}: {line}", paint(WARN, "warning"));

@@ -74,6 +74,22 @@ impl ImageName {
     pub fn parse(text: &str) -> Result<Self, seaworthy_oci::Error> {
         text.parse::<Reference>().map(|reference| Self::of(&reference.location))
     }
+
+    /// Whether a policy with `pattern` under `images` would speak about images of this name.
+    ///
+    /// # Errors
+    /// Why it is no pattern.
+    pub fn is_meant_by(&self, pattern: &str) -> Result<bool, String> {
+        Pattern::parse(pattern).map(|pattern| pattern.matches(&self.0)).map_err(|refused| refused.why)
+    }
+
+    /// Whether `pattern` can stand under `images` in a policy.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_pattern(pattern: &str) -> Result<(), String> {
+        Pattern::parse(pattern).map(|_| ()).map_err(|refused| refused.why)
+    }
 }
 
 impl fmt::Display for ImageName {

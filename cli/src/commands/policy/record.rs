@@ -171,7 +171,7 @@ fn ended(text: &str) -> String {
 }
 
 /// `path` as it is written in a file in `base`: relative, without `base` in front, or with `..` up from it.
-fn beside(base: &Path, path: &Path) -> String {
+pub(super) fn beside(base: &Path, path: &Path) -> String {
     let parts = |path: &Path| -> Vec<String> {
         path.components()
             .filter(|c| !matches!(c, Component::CurDir))
