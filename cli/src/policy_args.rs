@@ -73,6 +73,9 @@ pub(crate) struct PolicyRecord {
     /// The name that the image is judged under; its own without it
     #[arg(long = "as", value_name = "IMAGE")]
     pub(crate) named: Option<String>,
+    /// Judge as the webhook would for this namespace; without it, a yes is a yes in each
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<seaworthy_verifier::Namespace>,
 }
 
 /// Make policies out of those of others, and say what could not be carried over

@@ -75,7 +75,7 @@ pub(crate) fn scalar(text: &str) -> String {
 }
 
 /// `text` in double quotes, as JSON and YAML both read it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

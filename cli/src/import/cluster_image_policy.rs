@@ -12,7 +12,10 @@ use std::collections::BTreeSet;
 /// What one authority comes to.
 enum Meaning {
     /// Signed, or attested, by one of these authorities of ours.
-    By { names: Vec<String>, attestations: BTreeSet<String> },
+    By {
+        names: Vec<String>,
+        attestations: BTreeSet<String>,
+    },
     AlwaysPasses,
     AlwaysFails,
     /// It cannot be said here, and why was said.
@@ -29,7 +32,9 @@ pub(super) fn import(root: &Fields<'_>, findings: Findings, given: &Given) -> Pi
     };
     match spec.text("mode") {
         Some((_, mode)) if mode == "warn" => draft.mode = "warn",
-        Some((node, mode)) if mode != "enforce" => spec.refuse(node, "mode", format!("there is no mode '{mode}'")),
+        Some((node, mode)) if mode != "enforce" => {
+            spec.refuse(node, "mode", format!("there is no mode '{mode}'"))
+        }
         _ => {}
     }
     if let Some(policy) = spec.take("policy") {
@@ -58,6 +63,19 @@ pub(super) fn import(root: &Fields<'_>, findings: Findings, given: &Given) -> Pi
     Piece::new(format!("ClusterImagePolicy '{name}'"), root.line(), draft, findings)
 }
 
+/// The fields of an authority.
+const AUTHORITY: [&str; 9] = [
+    "name",
+    "key",
+    "keyless",
+    "static",
+    "source",
+    "ctlog",
+    "attestations",
+    "rfc3161timestamp",
+    "signatureFormat",
+];
+
 fn authorities(spec: &Fields<'_>, draft: &mut Draft, given: &Given) {
     let all = spec.maps("authorities");
     let (mut names, mut kinds, mut meant, mut lost) = (Vec::new(), Vec::new(), 0, Vec::new());
@@ -75,13 +93,18 @@ fn authorities(spec: &Fields<'_>, draft: &mut Draft, given: &Given) {
                 meant += 1;
             }
             Meaning::AlwaysPasses => {
-                let message = "this allows every image whoever signed it; ours has no such rule, and denies what no \
-                               policy speaks about";
-                authority.say_here(Weight::Refused, message);
+                // Beside it, what the other authorities ask for changes nothing.
+                draft.nothing = true;
+                authority.say_here(
+                    Weight::Note,
+                    "these images come in unjudged, unless another policy asks for something",
+                );
+                all.iter().for_each(|authority| authority.skip(&AUTHORITY));
                 return;
             }
             Meaning::AlwaysFails if all.len() > 1 => {
-                authority.say_here(Weight::Note, "an authority that always fails changes nothing beside others");
+                authority
+                    .say_here(Weight::Note, "an authority that always fails changes nothing beside others");
             }
             Meaning::AlwaysFails => {
                 let message = "this denies every image; ours denies what no policy speaks about, and another policy \
@@ -103,12 +126,15 @@ fn authorities(spec: &Fields<'_>, draft: &mut Draft, given: &Given) {
     }
     let rule = Rule { by: names, threshold: 1 };
     match kinds.as_slice() {
-        [] if all.is_empty() => spec.say_here(Weight::Refused, "no authority: nobody is named who must have signed"),
+        [] if all.is_empty() => {
+            spec.say_here(Weight::Refused, "no authority: nobody is named who must have signed")
+        }
         [] => {}
         [none] if none.is_empty() => draft.signatures.push(rule),
         [kinds] => {
             if kinds.len() > 1 && meant > 1 {
-                let message = "there, one authority must have made all attestations; here, each may come from another";
+                let message =
+                    "there, one authority must have made all attestations; here, each may come from another";
                 spec.say_here(Weight::Weaker, message);
             }
             draft.attestations.extend(kinds.iter().map(|kind| (kind.clone(), rule.clone())));
@@ -127,7 +153,11 @@ fn authorities(spec: &Fields<'_>, draft: &mut Draft, given: &Given) {
 fn one(authority: &Fields<'_>, at: usize, draft: &mut Draft, given: &Given) -> Meaning {
     let wanted = authority.text("name").map_or_else(|| format!("authority-{at}"), |(_, name)| name);
     for source in authority.maps("source") {
-        source.each_is(&["oci", "tagPrefix"], Weight::Stricter, "signatures are looked for beside the image alone");
+        source.each_is(
+            &["oci", "tagPrefix"],
+            Weight::Stricter,
+            "signatures are looked for beside the image alone",
+        );
         source.each_is(&["signaturePullSecrets"], Weight::Note, "the webhook has credentials of its own");
         source.finish();
     }
@@ -152,7 +182,9 @@ fn one(authority: &Fields<'_>, at: usize, draft: &mut Draft, given: &Given) -> M
     let names = match (authority.map("key"), authority.map("keyless"), authority.map("static")) {
         (None, None, Some(fixed)) => return fixed_answer(fixed),
         (Some(key), None, None) => keys(&key, &ctlog, timestamp.is_some(), &wanted, draft, given),
-        (None, Some(keyless), None) => identities(&keyless, &ctlog, timestamp.is_some(), &wanted, draft, given),
+        (None, Some(keyless), None) => {
+            identities(&keyless, &ctlog, timestamp.is_some(), &wanted, draft, given)
+        }
         _ => {
             authority.say_here(Weight::Note, "one of key, keyless and static is expected");
             None
@@ -227,7 +259,10 @@ fn keys(
     let made = match (data, elsewhere, hash) {
         (_, _, Some((_, hash))) => Err(format!("signatures with {hash} are not verified here")),
         (Some((_, text)), None, None) => who::keys(&text),
-        _ => Err("the key stands elsewhere: write it into the policy (`seaworthy public-key --key …` prints it)".into()),
+        _ => Err(
+            "the key stands elsewhere: write it into the policy (`seaworthy public-key --key …` prints it)"
+                .into(),
+        ),
     };
     key.skip(&["secretRef", "kms"]);
     let made = made.and_then(|keys| {
@@ -245,7 +280,10 @@ fn keys(
         }
     };
     if ctlog.is_none() {
-        key.say_here(Weight::Stricter, "nothing is said about a log: an entry in the public one is asked for");
+        key.say_here(
+            Weight::Stricter,
+            "nothing is said about a log: an entry in the public one is asked for",
+        );
     }
     let transparency = match (&root, matches!(ctlog, Some((None, None)))) {
         (None, _) => None,
@@ -295,7 +333,8 @@ fn identities(
     };
     let all = keyless.maps("identities");
     if all.is_empty() {
-        keyless.say_here(Weight::Note, "no identities: anybody's certificate would count, which ours refuses");
+        keyless
+            .say_here(Weight::Note, "no identities: anybody's certificate would count, which ours refuses");
     }
     let mut names = Vec::new();
     for identity in all {
@@ -304,7 +343,9 @@ fn identities(
                 let stamp = stamped.then_some("required");
                 names.push(who::add_keyless(draft, wanted, found, root.clone(), stamp));
             }
-            None => identity.say_here(Weight::Stricter, "this identity is left out: one way less to be allowed"),
+            None => {
+                identity.say_here(Weight::Stricter, "this identity is left out: one way less to be allowed")
+            }
         }
         identity.finish();
     }

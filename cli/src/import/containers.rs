@@ -5,10 +5,10 @@
 //! said.
 
 use super::Piece;
+use super::draft::Name;
 use super::draft::{Draft, Fields, Findings, Key, Rule, Weight, sanitized};
 use super::names::EVERYTHING;
 use super::who::{self, Given, Identity};
-use super::draft::Name;
 use crate::tree::{Node, Value};
 use seaworthy_verifier::ImageName;
 
@@ -24,23 +24,35 @@ pub(super) fn import(root: &Node, given: &Given) -> Vec<Piece> {
             for (transport, node) in transports {
                 let Value::Map(entries) = &node.value else { continue };
                 if transport != "docker" {
-                    let message = format!("images of '{transport}:' are judged by their own names here (oci:, \
-                                           oci-archive:, docker-archive:), or not at all: what no policy speaks about is denied");
+                    let message = format!(
+                        "images of '{transport}:' are judged by their own names here (oci:, \
+                                           oci-archive:, docker-archive:), or not at all: what no policy speaks about is denied"
+                    );
                     own.say(node.line, &format!("transports.{transport}"), Weight::Stricter, message);
                     continue;
                 }
                 for (scope, node) in entries {
-                    scopes.push((scope.clone(), format!("transports.docker[{}]", crate::yaml::quoted(scope)), node));
+                    scopes.push((
+                        scope.clone(),
+                        format!("transports.docker[{}]", crate::yaml::quoted(scope)),
+                        node,
+                    ));
                 }
             }
         }
         let whole = scopes.iter().any(|(scope, _, _)| scope.is_empty());
         match default {
             Some(node) if !whole => scopes.push((String::new(), "default".into(), node)),
-            Some(node) => own.say(node.line, "default", Weight::Stricter, "it is for transports other than docker alone: what no policy speaks about is denied"),
+            Some(node) => own.say(
+                node.line,
+                "default",
+                Weight::Stricter,
+                "it is for transports other than docker alone: what no policy speaks about is denied",
+            ),
             None => {}
         }
-        let names: Vec<String> = scopes.iter().map(|(scope, _, _)| scope.clone()).collect();
+        let names: Vec<(String, Sort)> =
+            scopes.iter().map(|(scope, _, node)| (scope.clone(), sort(node))).collect();
         for (scope, path, node) in &scopes {
             pieces.extend(one(scope, path, node, &names, given));
         }
@@ -81,41 +93,58 @@ fn patterns(scope: &str) -> Result<Vec<String>, String> {
     Ok(vec![itself, below])
 }
 
-fn one(scope: &str, path: &str, node: &Node, scopes: &[String], given: &Given) -> Vec<Piece> {
+fn one(scope: &str, path: &str, node: &Node, scopes: &[(String, Sort)], given: &Given) -> Vec<Piece> {
     let findings = Findings::default();
     let shown = if scope.is_empty() { "every image" } else { scope };
     let mut draft = Draft { mode: "enforce", ..Draft::default() };
     draft.name = if scope.is_empty() { "default".to_owned() } else { sanitized(scope) };
     let source = format!("the rule for {shown}");
     let Value::List(requirements) = &node.value else {
-        findings.say(node.line, path, Weight::Refused, format!("a list is expected, and there is {}", node.kind()));
+        findings.say(
+            node.line,
+            path,
+            Weight::Refused,
+            format!("a list is expected, and there is {}", node.kind()),
+        );
         return vec![Piece::new(source, node.line, draft, findings)];
     };
     match patterns(scope) {
         Ok(found) => draft.images = found,
         Err(why) => findings.say(node.line, path, Weight::Refused, format!("the scope '{scope}': {why}")),
     }
-    let around = scopes.iter().any(|other| other != scope && covers(other, scope));
-    let kinds: Vec<String> = requirements
-        .iter()
-        .map(|requirement| requirement.get("type").and_then(Node::text).unwrap_or_default())
-        .collect();
-    if kinds.iter().any(|kind| kind == "reject") {
-        let (weight, message) = match around {
-            false => (Weight::Note, "what no policy speaks about is denied here: nothing need be written"),
-            true => (Weight::Weaker, "images of this scope are denied there; here the rule around it would allow those \
-                                      that meet it"),
-        };
-        findings.say(node.line, path, weight, message);
-        return vec![Piece::without(source, node.line, findings)];
-    }
-    if !kinds.is_empty() && kinds.iter().all(|kind| kind == "insecureAcceptAnything") {
-        let message = match around {
-            false => "every image of this scope is allowed there; ours has no such rule, and denies them",
-            true => "every image of this scope is allowed there; here the rule around it holds for them too",
-        };
-        findings.say(node.line, path, Weight::Stricter, message);
-        return vec![Piece::without(source, node.line, findings)];
+    let within = |wanted: &[Sort]| {
+        scopes.iter().any(|(other, sort)| other != scope && wanted.contains(sort) && covers(other, scope))
+    };
+    let around = within(&[Sort::Asks]);
+    match sort(node) {
+        Sort::Denies => {
+            let (weight, message) = match within(&[Sort::Asks, Sort::Allows]) {
+                false => {
+                    (Weight::Note, "what no policy speaks about is denied here: nothing need be written")
+                }
+                true => (
+                    Weight::Weaker,
+                    "images of this scope are denied there; here the rule around it allows those that meet it",
+                ),
+            };
+            findings.say(node.line, path, weight, message);
+            return vec![Piece::without(source, node.line, findings)];
+        }
+        Sort::Allows if around || scope.is_empty() => {
+            let message = match around {
+                true => {
+                    "every image of this scope is allowed there; here the rule around it holds for them too"
+                }
+                false => "every image is allowed there; here, what no other policy speaks about is denied",
+            };
+            findings.say(node.line, path, Weight::Stricter, message);
+            return vec![Piece::without(source, node.line, findings)];
+        }
+        Sort::Allows => {
+            draft.nothing = true;
+            return vec![Piece::new(source, node.line, draft, findings)];
+        }
+        Sort::Asks => {}
     }
     if around {
         let message = "the rules of the scopes around this one hold for its images too";
@@ -132,6 +161,26 @@ fn one(scope: &str, path: &str, node: &Node, scopes: &[String], given: &Given) -
         findings.say(node.line, path, Weight::Refused, "an empty list of requirements is refused there, too");
     }
     vec![Piece::new(source, node.line, draft, findings)]
+}
+
+/// What a scope comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Denies,
+    Allows,
+    Asks,
+}
+
+fn sort(node: &Node) -> Sort {
+    let Value::List(requirements) = &node.value else { return Sort::Asks };
+    let kinds = || requirements.iter().map(|r| r.get("type").and_then(Node::text).unwrap_or_default());
+    if kinds().any(|kind| kind == "reject") {
+        Sort::Denies
+    } else if !requirements.is_empty() && kinds().all(|kind| kind == "insecureAcceptAnything") {
+        Sort::Allows
+    } else {
+        Sort::Asks
+    }
 }
 
 /// Whether everything in `inner` is in `outer`.
@@ -213,12 +262,17 @@ fn identity(fields: &Fields<'_>) {
     let kind = fields.take("signedIdentity").and_then(|node| node.get("type")).and_then(Node::text);
     let message = "the image's name within the signature is not compared here, only its digest: a signature for the \
                    same image under another name counts";
-    fields.say_here(Weight::Weaker, format!("{message} ({})", kind.as_deref().unwrap_or("matchRepoDigestOrExact")));
+    fields.say_here(
+        Weight::Weaker,
+        format!("{message} ({})", kind.as_deref().unwrap_or("matchRepoDigestOrExact")),
+    );
 }
 
 fn decoded(text: &str) -> Result<String, String> {
     use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim()).map_err(|e| format!("no base64: {e}"))?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text.trim())
+        .map_err(|e| format!("no base64: {e}"))?;
     String::from_utf8(bytes).map_err(|_| "no PEM".to_owned())
 }
 

@@ -85,7 +85,12 @@ impl<'a> Fields<'a> {
     pub(crate) fn of(node: &'a Node, path: impl Into<String>, findings: &'a Findings) -> Option<Self> {
         let path = path.into();
         if !matches!(node.value, Value::Map(_)) {
-            findings.say(node.line, &path, Weight::Refused, format!("a map is expected, and there is {}", node.kind()));
+            findings.say(
+                node.line,
+                &path,
+                Weight::Refused,
+                format!("a map is expected, and there is {}", node.kind()),
+            );
             return None;
         }
         Some(Self { node, path, findings, taken: RefCell::default() })
@@ -97,6 +102,10 @@ impl<'a> Fields<'a> {
         'a: 'b,
     {
         Fields::of(self.node, self.path.clone(), findings)
+    }
+
+    pub(crate) fn node(&self) -> &'a Node {
+        self.node
     }
 
     pub(crate) fn line(&self) -> u64 {
@@ -158,7 +167,8 @@ impl<'a> Fields<'a> {
     /// The maps in the list under `key`.
     pub(crate) fn maps(&self, key: &str) -> Vec<Fields<'a>> {
         let each = self.list(key).iter().enumerate();
-        each.filter_map(|(at, node)| Fields::of(node, format!("{}[{at}]", self.at(key)), self.findings)).collect()
+        each.filter_map(|(at, node)| Fields::of(node, format!("{}[{at}]", self.at(key)), self.findings))
+            .collect()
     }
 
     pub(crate) fn refuse(&self, node: &Node, key: &str, message: impl Into<String>) {
@@ -207,6 +217,10 @@ pub(crate) struct Draft {
     /// `enforce`, `warn` or `audit`.
     pub(crate) mode: &'static str,
     pub(crate) images: Vec<String>,
+    /// The namespaces that it is for; all where empty.
+    pub(crate) namespaces: Vec<String>,
+    /// `requires: nothing`: these images come in unjudged.
+    pub(crate) nothing: bool,
     pub(crate) authorities: Vec<Authority>,
     pub(crate) signatures: Vec<Rule>,
     pub(crate) attestations: Vec<(String, Rule)>,
@@ -236,7 +250,11 @@ pub(crate) enum Who {
         keys: Vec<Key>,
         trusted_root: Option<String>,
     },
-    Keyless { issuer: Name, identity: Name, trusted_root: String },
+    Keyless {
+        issuer: Name,
+        identity: Name,
+        trusted_root: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,8 +279,15 @@ impl Draft {
     }
 
     /// Adds an authority, or finds the same one again; its name.
-    pub(crate) fn add(&mut self, wanted: &str, who: Who, transparency: Option<&'static str>, timestamp: Option<&'static str>) -> String {
-        let same = |a: &&Authority| a.who == who && a.transparency == transparency && a.timestamp == timestamp;
+    pub(crate) fn add(
+        &mut self,
+        wanted: &str,
+        who: Who,
+        transparency: Option<&'static str>,
+        timestamp: Option<&'static str>,
+    ) -> String {
+        let same =
+            |a: &&Authority| a.who == who && a.transparency == transparency && a.timestamp == timestamp;
         if let Some(there) = self.authorities.iter().find(same) {
             return there.name.clone();
         }
@@ -292,6 +317,13 @@ impl Draft {
         );
         for image in &self.images {
             let _ = writeln!(out, "    - {}", scalar(image));
+        }
+        if !self.namespaces.is_empty() {
+            let _ = writeln!(out, "  namespaces: {}", list(&self.namespaces));
+        }
+        if self.nothing {
+            out.push_str("  requires: nothing\n");
+            return out;
         }
         out.push_str("  authorities:\n");
         for authority in &self.authorities {

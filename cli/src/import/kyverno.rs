@@ -21,7 +21,7 @@ pub(super) fn cluster_policy(root: &Node, kind: &str, given: &Given) -> Vec<Piec
         name = super::metadata(&fields, &mut policy);
         fields.skip(&["status"]);
         if kind == "Policy" {
-            fields.say_here(Weight::Stricter, "a policy of one namespace becomes one for every namespace");
+            policy.namespaces = super::namespace(root, &own);
         }
         match fields.map("spec") {
             None => own.say(root.line, "spec", Weight::Refused, "there is no spec"),
@@ -29,12 +29,20 @@ pub(super) fn cluster_policy(root: &Node, kind: &str, given: &Given) -> Vec<Piec
                 let base = action(&spec, "validationFailureAction").unwrap_or("audit");
                 overrides(&spec, base);
                 spec.skip(&[
-                    "background", "webhookTimeoutSeconds", "webhookConfiguration", "failurePolicy", "schemaValidation",
-                    "applyRules", "admission", "emitWarning", "useServerSideApply", "generateExisting",
+                    "background",
+                    "webhookTimeoutSeconds",
+                    "webhookConfiguration",
+                    "failurePolicy",
+                    "schemaValidation",
+                    "applyRules",
+                    "admission",
+                    "emitWarning",
+                    "useServerSideApply",
+                    "generateExisting",
                     "mutateExistingOnPolicyUpdate",
                 ]);
                 for rule in spec.maps("rules") {
-                    pieces.extend(rule_of(&rule, &policy.name, base, given));
+                    pieces.extend(rule_of(&rule, &policy, base, given));
                     rule.finish();
                 }
                 spec.finish();
@@ -82,7 +90,7 @@ fn overrides(spec: &Fields<'_>, base: &str) {
     }
 }
 
-fn rule_of(rule: &Fields<'_>, policy: &str, base: &'static str, given: &Given) -> Vec<Piece> {
+fn rule_of(rule: &Fields<'_>, policy: &Draft, base: &'static str, given: &Given) -> Vec<Piece> {
     let findings = Findings::default();
     let name = rule.text("name").map_or_else(|| "rule".to_owned(), |(_, name)| name);
     for key in ["exclude", "preconditions", "celPreconditions"] {
@@ -114,8 +122,8 @@ fn rule_of(rule: &Fields<'_>, policy: &str, base: &'static str, given: &Given) -
         if let Some(shared) = shared.take() {
             own.extend(shared);
         }
-        let mut draft = Draft { mode: base, ..Draft::default() };
-        draft.name = sanitized(&format!("{policy}-{name}"));
+        let mut draft = Draft { mode: base, namespaces: policy.namespaces.clone(), ..Draft::default() };
+        draft.name = sanitized(&format!("{}-{name}", policy.name));
         if all.len() > 1 {
             draft.name = format!("{}-{}", draft.name, at + 1);
         }
@@ -146,12 +154,19 @@ fn verify_images(verify: &Fields<'_>, draft: &mut Draft, given: &Given, findings
         "the webhook puts digests into Pods by itself; see the guide for deployment",
     );
     if verify.flag("required") == Some(false) {
-        verify.say_here(Weight::Stricter, "required: false lets an image through that was not verified; ours never does");
+        verify.say_here(
+            Weight::Stricter,
+            "required: false lets an image through that was not verified; ours never does",
+        );
     }
     verify.each_is(&["repository"], Weight::Stricter, "signatures are looked for beside the image alone");
     verify.each_is(&["skipImageReferences"], Weight::Stricter, "no image that the patterns mean is left out");
     verify.each_is(&["annotations"], Weight::Weaker, "annotations of a signature are not compared");
-    verify.each_is(&["validate"], Weight::Weaker, "conditions over all that was verified are not carried over");
+    verify.each_is(
+        &["validate"],
+        Weight::Weaker,
+        "conditions over all that was verified are not carried over",
+    );
     let patterns = verify.list("imageReferences").iter().enumerate().filter_map(|(at, node)| {
         node.text().map(|text| (node, format!("{}[{at}]", verify.at("imageReferences")), text))
     });
@@ -168,7 +183,11 @@ fn verify_images(verify: &Fields<'_>, draft: &mut Draft, given: &Given, findings
     }
     for attestation in verify.maps("attestations") {
         attestation.skip(&["name"]);
-        attestation.each_is(&["conditions"], Weight::Weaker, "conditions on the predicate are not carried over");
+        attestation.each_is(
+            &["conditions"],
+            Weight::Weaker,
+            "conditions on the predicate are not carried over",
+        );
         let kind = attestation.text("type").or_else(|| attestation.text("predicateType"));
         attestation.skip(&["type", "predicateType"]);
         let kind = match kind.map(|(node, text)| (node, who::predicate(&text))) {
@@ -236,7 +255,10 @@ fn attestor_set(set: &Fields<'_>, draft: &mut Draft, given: &Given) -> Option<Ru
         entry.finish();
     }
     if by.len() < threshold {
-        set.say_here(Weight::Refused, format!("{threshold} signers are asked for, and {} distinct ones are left", by.len()));
+        set.say_here(
+            Weight::Refused,
+            format!("{threshold} signers are asked for, and {} distinct ones are left", by.len()),
+        );
         return None;
     }
     (threshold > 0).then_some(Rule { by, threshold })
@@ -260,7 +282,8 @@ fn entry_of(entry: &Fields<'_>, draft: &mut Draft, given: &Given) -> Option<Vec<
         return made.map(|name| vec![name]);
     }
     if entry.take("certificates").is_some() {
-        let message = "a certificate by itself: write its authority and whom it names under certificateAuthorities";
+        let message =
+            "a certificate by itself: write its authority and whom it names under certificateAuthorities";
         entry.say_here(Weight::Note, message);
     }
     None
@@ -274,7 +297,10 @@ fn keys_of(keys: &Fields<'_>, draft: &mut Draft, given: &Given) -> Option<Vec<St
     let made = match (keys.text("publicKeys"), algorithm) {
         (_, Some((_, algorithm))) => Err(format!("signatures with {algorithm} are not verified here")),
         (Some((_, text)), None) => who::keys(&text),
-        (None, None) => Err("the key stands elsewhere: write it into the policy (`seaworthy public-key --key …` prints it)".into()),
+        (None, None) => Err(
+            "the key stands elsewhere: write it into the policy (`seaworthy public-key --key …` prints it)"
+                .into(),
+        ),
     };
     match made.and_then(|made| Ok((made, log?))) {
         Ok((made, root)) => {
@@ -315,13 +341,20 @@ fn certificate_log(fields: &Fields<'_>) -> bool {
 }
 
 fn keyless_of(keyless: &Fields<'_>, draft: &mut Draft, given: &Given) -> Option<String> {
-    keyless.each_is(&["additionalExtensions"], Weight::Weaker, "what the certificate says of the CI run: write it as claims");
+    keyless.each_is(
+        &["additionalExtensions"],
+        Weight::Weaker,
+        "what the certificate says of the CI run: write it as claims",
+    );
     let own = certificate_log(keyless) | keyless.take("roots").is_some();
     let root = match (log(keyless, given), own) {
         (Err(why), _) => Err(why),
         (Ok(_), true) => given.root_instead("certificates of one's own"),
         (Ok(None), false) => {
-            keyless.say_here(Weight::Stricter, "an entry in a log is asked for also where the original ignores it");
+            keyless.say_here(
+                Weight::Stricter,
+                "an entry in a log is asked for also where the original ignores it",
+            );
             given.root_for(None)
         }
         (Ok(Some(root)), false) => Ok(root),
@@ -338,11 +371,14 @@ fn keyless_of(keyless: &Fields<'_>, draft: &mut Draft, given: &Given) -> Option<
 }
 
 /// `ImageValidatingPolicy` of policies.kyverno.io.
-pub(super) fn image_validating(root: &Fields<'_>, findings: Findings, given: &Given) -> Piece {
+pub(super) fn image_validating(root: &Fields<'_>, kind: &str, findings: Findings, given: &Given) -> Piece {
     let mut draft = Draft { mode: "enforce", ..Draft::default() };
     let name = super::metadata(root, &mut draft);
     root.skip(&["status"]);
-    let source = format!("ImageValidatingPolicy '{name}'");
+    if kind.starts_with("Namespaced") {
+        draft.namespaces = super::namespace(root.node(), &findings);
+    }
+    let source = format!("{kind} '{name}'");
     let Some(spec) = root.map("spec") else {
         findings.say(root.line(), "spec", Weight::Refused, "there is no spec");
         return Piece::new(source, root.line(), draft, findings);
@@ -357,13 +393,18 @@ pub(super) fn image_validating(root: &Fields<'_>, findings: Findings, given: &Gi
     let everywhere = "ours asks the same of an image wherever it runs, in every kind of resource";
     spec.each_is(&["matchConstraints", "matchConditions"], Weight::Stricter, everywhere);
     spec.each_is(&["credentials"], Weight::Note, "the webhook has credentials of its own");
-    spec.each_is(&["images"], Weight::Note, "the paths of images in resources are in the webhook's configuration");
+    spec.each_is(
+        &["images"],
+        Weight::Note,
+        "the paths of images in resources are in the webhook's configuration",
+    );
     spec.skip(&["failurePolicy", "webhookConfiguration", "evaluation", "autogen", "auditAnnotations"]);
     if let Some(configuration) = spec.map("validationConfigurations") {
         let message = "the webhook puts digests into Pods by itself; see the guide for deployment";
         configuration.each_is(&["mutateDigest", "verifyDigest"], Weight::Note, message);
         if configuration.flag("required") == Some(false) {
-            configuration.say_here(Weight::Stricter, "ours never lets an image through that was not verified");
+            configuration
+                .say_here(Weight::Stricter, "ours never lets an image through that was not verified");
         }
         configuration.finish();
     }
@@ -389,7 +430,11 @@ pub(super) fn image_validating(root: &Fields<'_>, findings: Findings, given: &Gi
     let mut types: Vec<(String, Option<String>)> = Vec::new();
     for attestation in spec.maps("attestations") {
         let name = attestation.text("name").map_or_else(String::new, |(_, name)| name);
-        attestation.each_is(&["referrer"], Weight::Note, "attached documents without a statement are not verified here");
+        attestation.each_is(
+            &["referrer"],
+            Weight::Note,
+            "attached documents without a statement are not verified here",
+        );
         let kind = attestation.map("intoto").and_then(|intoto| {
             let kind = intoto.text("type").and_then(|(node, text)| match who::predicate(&text) {
                 Ok(kind) => Some(kind),
@@ -427,11 +472,18 @@ pub(super) fn image_validating(root: &Fields<'_>, findings: Findings, given: &Gi
         validation.finish();
     }
     if draft.signatures.is_empty() && draft.attestations.is_empty() {
-        spec.say_here(Weight::Refused, "no signature and no attestation is asked for in a way that is understood");
+        spec.say_here(
+            Weight::Refused,
+            "no signature and no attestation is asked for in a way that is understood",
+        );
     }
     draft.authorities.retain({
-        let used: Vec<String> =
-            draft.signatures.iter().chain(draft.attestations.iter().map(|(_, r)| r)).flat_map(|r| r.by.clone()).collect();
+        let used: Vec<String> = draft
+            .signatures
+            .iter()
+            .chain(draft.attestations.iter().map(|(_, r)| r))
+            .flat_map(|r| r.by.clone())
+            .collect();
         move |authority| used.contains(&authority.name)
     });
     spec.finish();
@@ -449,7 +501,11 @@ fn cosign(attestor: &Fields<'_>, name: &str, draft: &mut Draft, given: &Given) -
     let tuf = cosign.take("tuf").is_some();
     let ctlog = cosign.map("ctlog");
     let (url, ignored, own) = ctlog.as_ref().map_or((None, false, false), |log| {
-        let own = ["rekorPubKey", "ctLogPubKey", "tsaCertChain"].iter().filter(|key| log.take(key).is_some()).count() > 0;
+        let own = ["rekorPubKey", "ctLogPubKey", "tsaCertChain"]
+            .iter()
+            .filter(|key| log.take(key).is_some())
+            .count()
+            > 0;
         log.skip(&["insecureIgnoreSCT"]);
         (log.text("url").map(|(_, url)| url), log.flag("insecureIgnoreTlog") == Some(true), own)
     });
@@ -486,19 +542,25 @@ fn cosign(attestor: &Fields<'_>, name: &str, draft: &mut Draft, given: &Given) -
             let mut names = Vec::new();
             for identity in &identities {
                 match (who::identity(identity, Stars::Literal), &root) {
-                    (Some(found), Ok(root)) => names.push(who::add_keyless(draft, name, found, root.clone(), None)),
-                    _ => identity.say_here(Weight::Note, "this identity is left out: one way less to be allowed"),
+                    (Some(found), Ok(root)) => {
+                        names.push(who::add_keyless(draft, name, found, root.clone(), None))
+                    }
+                    _ => identity
+                        .say_here(Weight::Note, "this identity is left out: one way less to be allowed"),
                 }
             }
             for identity in identities {
                 identity.finish();
             }
             keyless.finish();
-            root.and_then(|_| if names.is_empty() { Err("no identity is left".to_owned()) } else { Ok(names) })
+            root.and_then(
+                |_| if names.is_empty() { Err("no identity is left".to_owned()) } else { Ok(names) },
+            )
         }
         _ => {
             cosign.skip(&["certificate"]);
-            Err("a certificate by itself: write its authority and whom it names under certificateAuthorities".to_owned())
+            Err("a certificate by itself: write its authority and whom it names under certificateAuthorities"
+                .to_owned())
         }
     };
     cosign.finish();
@@ -535,8 +597,10 @@ fn asked(text: &str) -> Option<Asked> {
         }
     };
     let (list, rest) = rest.split_once("])).all(")?;
-    let attestors: Option<Vec<String>> =
-        list.split(',').map(|one| one.strip_prefix("attestors.").filter(|n| word(n)).map(str::to_owned)).collect();
+    let attestors: Option<Vec<String>> = list
+        .split(',')
+        .map(|one| one.strip_prefix("attestors.").filter(|n| word(n)).map(str::to_owned))
+        .collect();
     let (e, rest) = rest.split_once(',')?;
     let comparison = rest.strip_prefix(e)?.strip_suffix(')')?;
     let count = match comparison {
@@ -564,7 +628,8 @@ impl Asked {
                 .iter()
                 .find(|(name, _)| name == wanted)
                 .ok_or_else(|| format!("there is no attestor '{wanted}'"))?;
-            let names = names.as_ref().ok_or_else(|| format!("the attestor '{wanted}' cannot be carried over"))?;
+            let names =
+                names.as_ref().ok_or_else(|| format!("the attestor '{wanted}' cannot be carried over"))?;
             // Several identities of one attestor count once there, and here each would count.
             if names.len() > 1 && self.count > 1 {
                 return Err(format!("'{wanted}' has several identities, of which one counts"));

@@ -88,7 +88,7 @@ pub(crate) fn import(
         let Some(mut draft) = piece.draft.take() else { continue };
         let names = std::iter::once(draft.name.clone()).chain((2..).map(|n| format!("{}-{n}", draft.name)));
         draft.name = names.into_iter().find(|name| !taken.contains(name)).unwrap_or_default();
-        if !draft.authorities.is_empty() && piece.weight() != Some(Weight::Refused) {
+        if (draft.nothing || !draft.authorities.is_empty()) && piece.weight() != Some(Weight::Refused) {
             // Asked before the question whether it is wanted, so that both answers are of use.
             let yaml = draft.to_yaml(&piece.source, &piece.findings);
             if let Err(error) = Policy::parse(&yaml, to, now) {
@@ -98,7 +98,10 @@ pub(crate) fn import(
                         line: piece.line,
                         field: String::new(),
                         weight: Weight::Refused,
-                        message: format!("the policy would not pass `policy check`: {}{hint}", problem.message),
+                        message: format!(
+                            "the policy would not pass `policy check`: {}{hint}",
+                            problem.message
+                        ),
                     });
                 }
             } else if weaker == Weaker::Marked || piece.weight() < Some(Weight::Weaker) {
@@ -122,11 +125,17 @@ fn read(document: &Node, given: &Given, origin: &Path, pieces: &mut Vec<Piece>) 
             pieces.extend(containers::import(document, given));
         }
         ("policy.sigstore.dev", "ClusterImagePolicy") => {
-            pieces.extend(fields(document, |root, findings| cluster_image_policy::import(root, findings, given)));
+            pieces.extend(fields(document, |root, findings| {
+                cluster_image_policy::import(root, findings, given)
+            }));
         }
-        ("kyverno.io", "ClusterPolicy" | "Policy") => pieces.extend(kyverno::cluster_policy(document, &kind, given)),
+        ("kyverno.io", "ClusterPolicy" | "Policy") => {
+            pieces.extend(kyverno::cluster_policy(document, &kind, given))
+        }
         ("policies.kyverno.io", "ImageValidatingPolicy" | "NamespacedImageValidatingPolicy") => {
-            pieces.extend(fields(document, |root, findings| kyverno::image_validating(root, findings, given)));
+            pieces.extend(fields(document, |root, findings| {
+                kyverno::image_validating(root, &kind, findings, given)
+            }));
         }
         (_, kind) if kind.ends_with("List") => {
             for item in kyverno::items(document).unwrap_or_default() {
@@ -136,8 +145,10 @@ fn read(document: &Node, given: &Given, origin: &Path, pieces: &mut Vec<Piece>) 
         _ => {
             let at = format!("{}:{}", origin.display(), document.line);
             let (kind, version) = (kind.escape_debug(), version.escape_debug());
-            return Err(Failure::broken(format!("{at}: kind '{kind}' of '{version}' is none that can be imported"))
-                .hint(KNOWN));
+            return Err(Failure::broken(format!(
+                "{at}: kind '{kind}' of '{version}' is none that can be imported"
+            ))
+            .hint(KNOWN));
         }
     }
     Ok(())
@@ -154,6 +165,20 @@ fn fields(document: &Node, import: impl Fn(&Fields<'_>, Findings) -> Piece) -> O
     // What was said after the piece was made: fields that nobody asked for.
     piece.findings = findings.into_sorted();
     Some(piece)
+}
+
+/// The namespace that a policy belongs to.
+fn namespace(root: &Node, findings: &Findings) -> Vec<String> {
+    let name = root.get("metadata").and_then(|m| m.get("namespace")).and_then(Node::text);
+    if name.is_none() {
+        findings.say(
+            root.line,
+            "metadata",
+            Weight::Refused,
+            "a policy of one namespace that does not say which",
+        );
+    }
+    name.into_iter().collect()
 }
 
 /// The name of the original; ours after it.

@@ -101,17 +101,12 @@ pub(crate) fn translate(text: &str, dialect: Dialect) -> Result<Translated, Stri
     }
     let mut out: Vec<String> = Vec::new();
     for parts in patterns {
-        // `**` twice in a row needs two components; once more than the original does.
-        let mut merged: Vec<String> = Vec::new();
-        for part in parts {
-            if part != "**" || merged.last().is_none_or(|last| last != "**") {
-                merged.push(part);
-            }
-        }
-        let pattern = merged.join("/");
+        let pattern = parts.join("/");
         // A registry cannot be told apart from a namespace here.
-        if merged.first().is_some_and(|host| host.contains('*') && host != "**" && !host.starts_with("*.")) {
-            return Err("a wildcard within the name of a registry would also mean registries of others".to_owned());
+        if parts.first().is_some_and(|host| host.contains('*') && host != "**" && !host.starts_with("*.")) {
+            return Err(
+                "a wildcard within the name of a registry would also mean registries of others".to_owned()
+            );
         }
         let pattern = if pattern == "**" { EVERYTHING.to_owned() } else { pattern };
         ImageName::check_pattern(&pattern)?;
@@ -127,7 +122,9 @@ fn tokens(text: &str, dialect: Dialect) -> Result<Vec<Token>, String> {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let token = match (c, dialect) {
-            ('?', Dialect::Kyverno) => return Err("? stands for one character, which cannot be said here".into()),
+            ('?', Dialect::Kyverno) => {
+                return Err("? stands for one character, which cannot be said here".into());
+            }
             ('*', Dialect::Kyverno) => Token::Any,
             ('*', Dialect::Sigstore) if chars.peek() == Some(&'*') => {
                 chars.next();
@@ -178,11 +175,9 @@ fn ways(component: &[Token]) -> Result<Vec<Vec<String>>, String> {
         (true, true) => vec![vec![whole]],
         (false, true) => vec![vec![head.clone()], vec![head, whole]],
         (true, false) => vec![vec![tail.clone()], vec![whole, tail]],
-        (false, false) => vec![
-            vec![format!("{before}*{after}")],
-            vec![head.clone(), tail.clone()],
-            vec![head, whole, tail],
-        ],
+        (false, false) => {
+            vec![vec![format!("{before}*{after}")], vec![head.clone(), tail.clone()], vec![head, whole, tail]]
+        }
     })
 }
 
@@ -252,7 +247,11 @@ mod tests {
                         assert_eq!(all, [here; 3], "{dialect:?} {pattern} -> {:?} on {name}", ours.patterns);
                         exact += 1;
                     } else {
-                        assert!(here || all == [false; 3], "{dialect:?} {pattern} -> {:?} on {name}", ours.patterns);
+                        assert!(
+                            here || all == [false; 3],
+                            "{dialect:?} {pattern} -> {:?} on {name}",
+                            ours.patterns
+                        );
                         wider += 1;
                     }
                 }

@@ -3,7 +3,7 @@
 //! Their patterns of identities match anywhere in a name, ours the whole name: a pattern becomes one that means the same
 //! where ours can say it, else one that means less. Identities that leave open who signs are refused.
 
-use super::draft::{Draft, Fields, Key, Name, Weight, Who, Findings};
+use super::draft::{Draft, Fields, Findings, Key, Name, Weight, Who};
 use crate::tree::Node;
 use seaworthy_verifier::{Asked, IdentityRule, PublicKey};
 
@@ -42,7 +42,9 @@ impl Given {
     /// Where nobody said what to trust instead.
     pub(crate) fn root_instead(&self, what: &str) -> Result<String, String> {
         self.trusted_root.clone().ok_or_else(|| {
-            format!("{what} cannot be put into a policy: give a trusted_root.json that has it with --trusted-root")
+            format!(
+                "{what} cannot be put into a policy: give a trusted_root.json that has it with --trusted-root"
+            )
         })
     }
 }
@@ -58,7 +60,8 @@ pub(crate) fn keys(text: &str) -> Result<Vec<Key>, String> {
         return Err("the key comes from a variable".to_owned());
     }
     if !text.contains("-----BEGIN") {
-        let what = if text.contains("://") { "the key stands elsewhere" } else { "this is no public key in PEM" };
+        let what =
+            if text.contains("://") { "the key stands elsewhere" } else { "this is no public key in PEM" };
         return Err(format!("{what}: write it into the policy (`seaworthy public-key --key …` prints it)"));
     }
     let mut keys = Vec::new();
@@ -107,7 +110,12 @@ fn name(fields: &Fields<'_>, exact: &str, pattern: &str, stars: Stars) -> Option
         (None, Some((node, text))) => match whole(exact, &text) {
             Ok((regexp, true)) => Some(Name::Regexp(regexp)),
             Ok((regexp, false)) => {
-                fields.say(node, pattern, Weight::Stricter, "it must match the whole name here, not a part of it");
+                fields.say(
+                    node,
+                    pattern,
+                    Weight::Stricter,
+                    "it must match the whole name here, not a part of it",
+                );
                 Some(Name::Regexp(regexp))
             }
             Err(why) => {
@@ -116,11 +124,19 @@ fn name(fields: &Fields<'_>, exact: &str, pattern: &str, stars: Stars) -> Option
             }
         },
         (Some((node, _)), Some(_)) => {
-            fields.say(node, exact, Weight::Note, format!("{exact} and {pattern} at once: it is not clear what counts"));
+            fields.say(
+                node,
+                exact,
+                Weight::Note,
+                format!("{exact} and {pattern} at once: it is not clear what counts"),
+            );
             None
         }
         (None, None) => {
-            fields.say_here(Weight::Note, format!("no {exact}: anybody's certificate would count, which ours refuses"));
+            fields.say_here(
+                Weight::Note,
+                format!("no {exact}: anybody's certificate would count, which ours refuses"),
+            );
             None
         }
     }
@@ -144,7 +160,8 @@ fn whole(what: &str, pattern: &str) -> Result<(String, bool), String> {
             Some(core) => ("", core),
             None => (".*", pattern),
         };
-        let escaped = core.strip_suffix('$').is_some_and(|c| c.len() - c.trim_end_matches('\\').len() & 1 == 1);
+        let escaped =
+            core.strip_suffix('$').is_some_and(|c| (c.len() - c.trim_end_matches('\\').len()) % 2 == 1);
         let (core, end) = match core.strip_suffix('$') {
             Some(core) if !escaped => (core, ""),
             _ => (core, ".*"),
@@ -185,7 +202,13 @@ fn from_stars(text: &str) -> String {
 }
 
 /// Adds whoever has a certificate for `identity`.
-pub(crate) fn add_keyless(draft: &mut Draft, wanted: &str, identity: Identity, root: String, timestamp: Option<&'static str>) -> String {
+pub(crate) fn add_keyless(
+    draft: &mut Draft,
+    wanted: &str,
+    identity: Identity,
+    root: String,
+    timestamp: Option<&'static str>,
+) -> String {
     let who = Who::Keyless { issuer: identity.issuer, identity: identity.subject, trusted_root: root };
     draft.add(wanted, who, None, timestamp)
 }
@@ -215,7 +238,9 @@ pub(crate) fn images<'a>(
 ) {
     for (node, field, text) in patterns {
         match super::names::translate(&text, dialect) {
-            Err(why) => findings.say(node.line, &field, Weight::Refused, format!("the pattern '{text}': {why}")),
+            Err(why) => {
+                findings.say(node.line, &field, Weight::Refused, format!("the pattern '{text}': {why}"))
+            }
             Ok(translated) => {
                 if let super::names::Extent::Wider(why) = translated.extent {
                     let ours = translated.patterns.join(", ");
@@ -247,7 +272,11 @@ mod tests {
             (r"https://github\.com/acme/.*", r"https://github\.com/acme/.*", false),
             (r".*@example\.com$", r".*@example\.com", true),
             (r"@example\.com$", r".*@example\.com", true),
-            (r"^https://a\.example/x|^https://b\.example/y", r"^https://a\.example/x|^https://b\.example/y", false),
+            (
+                r"^https://a\.example/x|^https://b\.example/y",
+                r"^https://a\.example/x|^https://b\.example/y",
+                false,
+            ),
         ] {
             assert_eq!(whole("subject", theirs).unwrap(), (ours.to_owned(), same), "{theirs}");
         }
@@ -263,8 +292,10 @@ mod tests {
 
     #[test]
     fn keys_are_split_and_what_is_no_key_is_told_apart() {
-        let one = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/keys/demo.pub")).unwrap();
-        let two = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/keys/other.pub")).unwrap();
+        let one = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/keys/demo.pub"))
+            .unwrap();
+        let two = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/keys/other.pub"))
+            .unwrap();
         let indented = one.replace('\n', "\n    ");
         assert_eq!(keys(&format!("{indented}{two}")).unwrap().len(), 2);
         for (text, words) in [

@@ -115,6 +115,28 @@ fn the_name_and_the_time_of_a_case_decide() {
 }
 
 #[test]
+fn the_namespace_of_a_case_decides() {
+    let world = recorded();
+    let policy = std::fs::read_to_string(world.path("policies/demo.yaml")).unwrap();
+    let policy = policy.replace("  images:\n", "  namespaces: [production]\n  images:\n");
+    std::fs::write(world.path("policies/demo.yaml"), policy).unwrap();
+    let case = |namespace: &str, expect: &str| {
+        format!("  - {{name: '{namespace}', namespace: '{namespace}', {SIGNED}, expect: {expect}}}\n")
+    };
+    let mut cases = case("production", "{decision: allow}");
+    cases += &case("lab", "{decision: deny, refusals: [no-policy-matches]}");
+    file(&world, &cases);
+    world.run("policy test own.test.yaml").expect(0).says("2 passed");
+    file(&world, &case("Not A Name", "{decision: allow}"));
+    world.run("policy test own.test.yaml").expect(4).says("own.test.yaml:6:");
+    let record =
+        "policy record --policy policies/demo.yaml --to new.test.yaml --as registry.example/app oci:harbor";
+    world.run(&format!("{record} --case lab --namespace lab")).expect(0).says("deny (no-policy-matches)");
+    assert!(std::fs::read_to_string(world.path("new.test.yaml")).unwrap().contains("    namespace: lab\n"));
+    world.run("policy test new.test.yaml").expect(0);
+}
+
+#[test]
 fn a_warning_is_expected_as_well() {
     let world = recorded();
     let policy = std::fs::read_to_string(world.path("policies/demo.yaml")).unwrap();

@@ -345,6 +345,25 @@ fn policy_check() {
 }
 
 #[test]
+fn policy_import() {
+    let world = World::new();
+    let import = |name: &str| world.run(&format!("policy import testdata/import/{name}.yaml"));
+    snapshot!("policy-import-cip", import("cluster-image-policies"));
+    snapshot!("policy-import-cip-lost", import("cluster-image-policies-lost"));
+    snapshot!("policy-import-kyverno", import("kyverno"));
+    snapshot!("policy-import-kyverno-lost", import("kyverno-lost"));
+    snapshot!("policy-import-ivp", import("image-validating-policy"));
+    snapshot!(
+        "policy-import-containers",
+        world.run("policy import testdata/import/policy.json --accept-weaker --to policy.yaml")
+    );
+    snapshot!(
+        "policy-import-json",
+        world.run("policy import testdata/import/kyverno-lost.yaml --output json")
+    );
+}
+
+#[test]
 fn policy_test() {
     let world = World::new();
     world.released("harbor", "harbor");

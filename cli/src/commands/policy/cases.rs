@@ -9,7 +9,7 @@ use crate::exit::{Failure, Outcome};
 use crate::yaml;
 use jiff::Timestamp;
 use seaworthy_oci::{Location, Platform, Reference};
-use seaworthy_verifier::{ImageName, Refusal};
+use seaworthy_verifier::{ImageName, Namespace, Refusal};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeSet;
@@ -44,6 +44,8 @@ pub(super) struct Case {
     /// not depend on where the program runs.
     pub(super) named: ImageName,
     pub(super) platforms: Vec<Platform>,
+    /// Where it is to run.
+    pub(super) namespace: Option<Namespace>,
     /// When it is judged; the time of the run where the file says nothing.
     pub(super) now: Option<Timestamp>,
     pub(super) expect: Expect,
@@ -99,6 +101,7 @@ struct CaseDoc {
     #[serde(rename = "as")]
     named: Option<Spanned<String>>,
     platform: Option<Vec<Spanned<String>>>,
+    namespace: Option<Spanned<String>>,
     now: Option<Spanned<String>>,
     expect: Option<Spanned<ExpectDoc>>,
 }
@@ -200,6 +203,14 @@ fn case(place: &Place<'_>, at: &Spanned<CaseDoc>, base: &Path, now: Option<Times
             Err(error) => return place.broken(text, error, "write it as linux/amd64"),
         }
     }
+    let namespace = match doc.namespace.as_ref().map(|text| (text, text.value.parse())) {
+        None => None,
+        Some((_, Ok(namespace))) => Some(namespace),
+        Some((text, Err(why))) => {
+            let why: String = why;
+            return place.broken(text, why, "write the namespace's name");
+        }
+    };
     Ok(Case {
         name: doc.name.value.clone(),
         line: at.referenced.line(),
@@ -207,6 +218,7 @@ fn case(place: &Place<'_>, at: &Spanned<CaseDoc>, base: &Path, now: Option<Times
         written: doc.image.value.clone(),
         named,
         platforms,
+        namespace,
         now: doc.now.as_ref().map(|at| place.time(at)).transpose()?.or(now),
         expect: expect(place, at)?,
     })
@@ -217,6 +229,9 @@ fn image(place: &Place<'_>, at: &Spanned<String>, base: &Path) -> Outcome<(Refer
     const HINT: &str = "name a layout or bag by its path relative to the test file: evidence/app, oci:evidence/app:1.0, \
                         oci-archive:bag.tar";
     let written = &at.value;
+    if written.starts_with("docker-archive:") || written.contains("://") {
+        return place.broken(at, "this is no recorded image", HINT);
+    }
     let scheme = ["oci:", "oci-archive:"].iter().any(|s| written.starts_with(s));
     let text = match (scheme, base.join(written).is_file()) {
         (true, _) => written.clone(),

@@ -40,7 +40,8 @@ pub(crate) fn run(args: &PolicyImport, printer: &Printer) -> Outcome {
     let given = Given { trusted_root: args.trusted_root.as_ref().map(|root| named(root, base)).transpose()? };
     let weaker = if args.accept_weaker { Weaker::Marked } else { Weaker::Refused };
     let pieces = import::import(&text, &args.file, target, &given, weaker, context::now())?;
-    let policies: Vec<&str> = pieces.iter().filter_map(|p| p.written.as_ref()).map(|w| w.yaml.as_str()).collect();
+    let policies: Vec<&str> =
+        pieces.iter().filter_map(|p| p.written.as_ref()).map(|w| w.yaml.as_str()).collect();
     let policies = policies.join("---\n");
     let lost = pieces.iter().any(|piece| piece.weight() >= Some(Weight::Weaker));
     let document = Document {
@@ -71,7 +72,8 @@ fn named(root: &str, base: &Path) -> Outcome<String> {
         return Ok(root.to_owned());
     }
     if !Path::new(root).is_file() {
-        return Err(Failure::usage(format!("there is no file {root}")).hint("give a trusted_root.json or a trust file"));
+        return Err(Failure::usage(format!("there is no file {root}"))
+            .hint("give a trusted_root.json or a trust file"));
     }
     Ok(beside(base, Path::new(root)))
 }
@@ -101,7 +103,8 @@ fn human(document: &Document) -> String {
                 Weight::Weaker | Weight::Refused => BAD,
             };
             let word = paint(style, format!("{:<8}", finding.weight.name()));
-            let field = if finding.field.is_empty() { String::new() } else { format!("{}: ", plain(&finding.field)) };
+            let field =
+                if finding.field.is_empty() { String::new() } else { format!("{}: ", plain(&finding.field)) };
             let _ = writeln!(out, "  {word}  line {:<4} {field}{}", finding.line, plain(&finding.message));
         }
     }

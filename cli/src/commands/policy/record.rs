@@ -17,7 +17,7 @@ use crate::yaml::scalar;
 use seaworthy_oci::closure::{self, Closure, Extent};
 use seaworthy_oci::layout::Layout;
 use seaworthy_oci::{Digest, Location, Manifest, OpenOptions, Reference};
-use seaworthy_verifier::ImageName;
+use seaworthy_verifier::{Context, ImageName, Namespace, Platforms};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -86,9 +86,10 @@ pub(crate) async fn run(args: &PolicyRecord, options: &OpenOptions, printer: &Pr
     let recorded =
         Reference { location: Location::Layout(target.clone()), tag: Some(TAG.to_owned()), digest: None };
     // Judged is what was recorded: a case that lacks something would show it here.
-    let judged = test::judge(&recorded, &name, &[], loaded, now).await?;
+    let context = Context { now, platforms: Platforms::All, namespace: args.namespace.clone() };
+    let judged = test::judge(&recorded, &name, loaded, context).await?;
     let written = format!("{}:{TAG}", folder.display());
-    let entry = entry(&case, &written, named, &now.to_string(), &judged);
+    let entry = entry(&case, &written, named, args.namespace.as_ref(), &now.to_string(), &judged);
     let text = match &before {
         None => head(&policies) + &entry,
         Some(text) => format!("{}{entry}", ended(text)),
@@ -151,14 +152,21 @@ fn head(policies: &[String]) -> String {
     format!("apiVersion: {}\nkind: {}\npolicies:\n{}cases:\n", cases::API_VERSION, cases::KIND, list.concat())
 }
 
-fn entry(case: &str, image: &str, named: &str, now: &str, judged: &Judged) -> String {
-    let mut out = format!(
-        "  - name: {}\n    image: {}\n    as: {}\n    now: {now}\n    expect:\n      decision: {}\n",
-        scalar(case),
-        scalar(image),
-        scalar(named),
-        judged.decision().name()
-    );
+fn entry(
+    case: &str,
+    image: &str,
+    named: &str,
+    namespace: Option<&Namespace>,
+    now: &str,
+    judged: &Judged,
+) -> String {
+    let (case, image, named) = (scalar(case), scalar(image), scalar(named));
+    let mut out = format!("  - name: {case}\n    image: {image}\n    as: {named}\n");
+    if let Some(namespace) = namespace {
+        out.push_str(&format!("    namespace: {}\n", scalar(&namespace.to_string())));
+    }
+    let decision = judged.decision().name();
+    out.push_str(&format!("    now: {now}\n    expect:\n      decision: {decision}\n"));
     let codes: Vec<&str> = judged.codes().into_iter().collect();
     if !codes.is_empty() {
         out.push_str(&format!("      refusals: [{}]\n", codes.join(", ")));

@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::policy_args::PolicyTest;
 use crate::printer::{BAD, BOLD, GOOD, Printer, WARN, paint, plain, table};
 use jiff::Timestamp;
-use seaworthy_oci::{OpenOptions, Reference};
+use seaworthy_oci::{OpenOptions, Platform, Reference};
 use seaworthy_verifier::{
     Context, Decision as Verdicts, Explanation, ImageName, Platforms, Policy, Verdict, Verifier,
 };
@@ -247,7 +247,8 @@ async fn run_file(file: &TestFile, wanted: impl Fn(&&Case) -> bool) -> Outcome<F
             let entry = coverage.entry(policy.name().to_owned()).or_default();
             entry.policy = policy.name().to_owned();
         }
-        let judged = judge(&case.image, &case.named, &case.platforms, policies, now).await;
+        let context = Context { now, platforms: only(&case.platforms), namespace: case.namespace.clone() };
+        let judged = judge(&case.image, &case.named, policies, context).await;
         let (found, result, differences) = match &judged {
             Err(failure) => (None, CaseResult::Broken, vec![failure.message.clone()]),
             Ok(outcome) => {
@@ -286,6 +287,13 @@ async fn run_file(file: &TestFile, wanted: impl Fn(&&Case) -> bool) -> Outcome<F
     })
 }
 
+fn only(platforms: &[Platform]) -> Platforms {
+    match platforms {
+        [] => Platforms::All,
+        some => Platforms::Only(some.to_vec()),
+    }
+}
+
 /// The policies of all `files`, as they were to be read at `now`.
 pub(super) fn load(files: &[PathBuf], now: Timestamp) -> Outcome<Vec<Policy>> {
     let mut policies = Vec::new();
@@ -309,19 +317,13 @@ pub(super) enum Judged {
 pub(super) async fn judge(
     image: &Reference,
     name: &ImageName,
-    platforms: &[seaworthy_oci::Platform],
     policies: Vec<Policy>,
-    now: Timestamp,
+    context: Context,
 ) -> Outcome<Judged> {
     let options = OpenOptions { offline: true, ..OpenOptions::default() };
     let place = seaworthy_oci::open(&image.location, &options).await?;
     let (pinned, raw) = seaworthy_oci::resolve(place.as_ref(), image).await?;
-    let platforms = match platforms {
-        [] => Platforms::All,
-        some => Platforms::Only(some.to_vec()),
-    };
-    let verifier = Verifier::new(policies, Context { now, platforms, namespace: None })
-        .map_err(|e| super::failure(&e))?;
+    let verifier = Verifier::new(policies, context).map_err(|e| super::failure(&e))?;
     Ok(match verifier.judge_manifest(place.as_ref(), &pinned, raw, name).await {
         Ok(verdict) => Judged::Verdict(Box::new(verdict)),
         Err(error) => Judged::Unknown(error.to_string()),
