@@ -277,7 +277,7 @@ impl Item {
 }
 
 /// The evidence's own fault, or a failure on the way to it?
-fn own_fault(error: &oci::Error, on: &Digest) -> Option<Explanation> {
+pub(crate) fn own_fault(error: &oci::Error, on: &Digest) -> Option<Explanation> {
     let code = match (&error.kind, error.class()) {
         (oci::ErrorKind::DigestMismatch { .. } | oci::ErrorKind::SizeMismatch { .. }, _) => {
             Refusal::EvidenceAltered

@@ -11,12 +11,15 @@
 //! Evidence is fetched once, checked for each policy, and let go before the next piece is fetched. What can neither
 //! fulfil nor break a requirement is looked at only where the answer is no, for the explanation.
 
+mod config;
 mod facts;
 mod provenance;
+mod vulnerabilities;
 
 use crate::check::{self, Claim, Examined, Outcome, Question};
 use crate::error::Error;
 use crate::evidence::{self, Item, Kind, Tagged};
+use crate::policy::image::config::Config;
 use crate::policy::rules::{self, Findings, Target};
 use crate::policy::scope::{self, Matching};
 use crate::policy::{AttestationRule, Mode, Policy, SbomRule, Signers, Wanted};
@@ -64,7 +67,7 @@ pub(crate) async fn judge(
             return Ok(verdict);
         }
     };
-    verdict.policies = match inspected(verifier, source, image, manifest, &policies).await {
+    verdict.policies = match inspected(verifier, source, image, manifest, name, &policies).await {
         Ok(verdicts) => verdicts,
         Err(error) if policies.iter().all(|p| p.mode != Mode::Enforce) => {
             let why = Explanation::new(Refusal::CouldNotFindOut, error.to_string());
@@ -174,6 +177,10 @@ struct Inspected {
     items: Vec<Vec<Item>>,
     /// For each policy.
     pieces: Vec<Vec<Piece>>,
+    /// For each platform, where a policy asks.
+    configs: BTreeMap<Digest, Result<Config, Explanation>>,
+    now: Timestamp,
+    name: ImageName,
 }
 
 /// How far is looked.
@@ -192,13 +199,15 @@ async fn inspected(
     source: &dyn Source,
     image: &Pinned,
     manifest: Option<RawManifest>,
+    name: &ImageName,
     policies: &[Matching<'_>],
 ) -> Result<Vec<PolicyVerdict>, Error> {
     if let Some(foregone) = policies.iter().map(Matching::foregone).collect() {
         return Ok(foregone);
     }
-    let mut inspected = walk(verifier, source, image, manifest).await?;
+    let mut inspected = walk(verifier, source, image, manifest, name).await?;
     inspected.pieces = policies.iter().map(|_| Vec::new()).collect();
+    inspected.fetch_configs(source, policies).await?;
     inspected.look(verifier, source, policies, Look::Needed).await?;
     let verdicts = inspected.apply_all(policies);
     if verdicts.iter().all(|v| v.decision == Decision::Allow) {
@@ -214,6 +223,7 @@ async fn walk(
     source: &dyn Source,
     image: &Pinned,
     manifest: Option<RawManifest>,
+    name: &ImageName,
 ) -> Result<Inspected, Error> {
     let raw = match manifest {
         Some(raw) => raw,
@@ -227,14 +237,29 @@ async fn walk(
     match raw.parse()? {
         Manifest::Image(_) => walk.single(&verifier.context.platforms, image, source, &raw).await?,
         Manifest::Index(index) => {
-            walk.subjects.push(Subject { digest: image.digest().clone(), role: Role::Index, platform: None });
+            walk.subjects.push(Subject {
+                digest: image.digest().clone(),
+                role: Role::Index,
+                platform: None,
+                config: None,
+                fetched: None,
+                annotations: index.annotations.clone(),
+            });
             walk.children(source, index).await?;
             walk.select(&verifier.context.platforms);
         }
     }
     let Walk { subjects, structure } = walk;
     let items = subjects.iter().map(|_| Vec::new()).collect();
-    Ok(Inspected { subjects, structure, items, pieces: Vec::new() })
+    Ok(Inspected {
+        subjects,
+        structure,
+        items,
+        pieces: Vec::new(),
+        configs: BTreeMap::new(),
+        now: verifier.context.now,
+        name: name.clone(),
+    })
 }
 
 /// The tags of the older forms that are asked for. Signatures count on the digest that was asked for alone, what is
@@ -417,6 +442,12 @@ impl Inspected {
                 }
                 if let Some(rule) = policy.sbom.as_ref().filter(|_| subject.role != Role::Index) {
                     requirements.push(sbom(policy, rule, subject, pieces));
+                }
+                if let Some(rule) = policy.vulnerabilities.as_ref().filter(|_| subject.role != Role::Index) {
+                    requirements.push(self.vulnerabilities(policy, rule, subject, pieces));
+                }
+                if let Some(rule) = policy.image.as_ref().filter(|_| subject.role != Role::Index) {
+                    requirements.push(self.image(policy, rule, subject, pieces, self.now));
                 }
                 SubjectVerdict {
                     digest: subject.digest.to_string(),
@@ -616,6 +647,7 @@ impl<'a> Tally<'a> {
             signers: self.signers,
             evidence: self.good.iter().map(|p| p.evidence.clone()).collect(),
             refusals,
+            suppressed: Vec::new(),
         }
     }
 }

@@ -25,5 +25,19 @@ pub const PLATFORMS: usize = 64;
 pub const EXPLANATIONS: usize = 50;
 /// A provenance or verification summary. BuildKit's longest, with every step of a large build, is near a megabyte.
 pub const PROVENANCE_BYTES: usize = 4 << 20;
+/// An image configuration that rules look into; the largest seen have some hundred kilobytes of history.
+pub const IMAGE_CONFIG_BYTES: u64 = 2 << 20;
+/// Environment variables of one image; Linux takes about two megabytes, images have a dozen.
+pub const ENVIRONMENT_ENTRIES: usize = 1_000;
+/// Bytes of all environment variables of one image.
+pub const ENVIRONMENT_BYTES: usize = 64 << 10;
+/// Findings of one vulnerability report; images full of holes have some thousands.
+pub const VULNERABILITIES: usize = 50_000;
+/// Findings that a verdict records as suppressed. What comes after them is not suppressed.
+pub const SUPPRESSED: usize = 1_000;
+/// A VEX document. Those of whole distributions are larger, and are not about one image.
+pub const VEX_BYTES: usize = 8 << 20;
+/// Vulnerabilities, products and components of one VEX document.
+pub const VEX_ENTRIES: usize = 100_000;
 /// A policy file.
 pub const POLICY_BYTES: u64 = 1 << 20;

@@ -183,6 +183,44 @@ refusals! {
     SummaryRefused = "verification-summary-refused",
     /// The verification summary is signed and cannot be read.
     SummaryUnreadable = "verification-summary-unreadable",
+    /// The image configuration is missing, altered, too large, or can be read in two ways.
+    ConfigUnreadable = "config-unreadable",
+    /// The image runs as root, or does not say as whom.
+    RunsAsRoot = "runs-as-root",
+    /// The image runs as a user who is named, not numbered: whether that is root stands in the image's files.
+    UserNotNumeric = "user-not-numeric",
+    /// An environment variable of the image holds a secret, as far as its name or value tells.
+    SecretInEnvironment = "secret-in-environment",
+    /// The image announces a port that the policy denies or does not allow.
+    ExposedPortRefused = "exposed-port-refused",
+    /// It is not stated by digest what the image was built on.
+    BaseImageUnknown = "base-image-unknown",
+    /// The image was built on an image that the policy does not name.
+    BaseImageRefused = "base-image-refused",
+    /// The image is older than the policy allows.
+    ImageTooOld = "image-too-old",
+    /// The image does not say when it was built, or says a time in the future, and the policy limits its age.
+    ImageDateUnknown = "image-date-unknown",
+    /// The image's date is a fixed one, as reproducible builds write it, and the policy limits its age.
+    ImageDateFixed = "image-date-fixed",
+    /// A label that the policy wants is missing or says something else.
+    LabelRefused = "label-refused",
+    /// An annotation that the policy wants is missing or says something else.
+    AnnotationRefused = "annotation-refused",
+    /// No vulnerability scan by a wanted signer for this platform's digest that is recent enough.
+    ScanMissing = "scan-missing",
+    /// The vulnerability scan is signed and cannot be read: it may hide anything.
+    ScanUnreadable = "scan-unreadable",
+    /// The vulnerability scan is older than the policy allows.
+    ScanTooOld = "scan-too-old",
+    /// The vulnerability scan does not say when it was made, or says a time in the future, and the policy limits its age.
+    ScanDateUnknown = "scan-date-unknown",
+    /// A scan found a vulnerability that is more severe than the policy allows.
+    VulnerabilityTooSevere = "vulnerability-too-severe",
+    /// A scan found a vulnerability whose severity nobody knows, and the policy limits severities.
+    VulnerabilitySeverityUnknown = "vulnerability-severity-unknown",
+    /// A scan found a vulnerability that the policy denies by name.
+    VulnerabilityListed = "vulnerability-listed",
     /// In audit or warn mode: it could not be found out whether the image meets the policy.
     CouldNotFindOut = "could-not-find-out",
 }
@@ -210,6 +248,12 @@ pub struct Explanation {
     /// The digest of the evidence it is about, if about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
+    /// The ids of the vulnerability it is about, if about one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vulnerabilities: Vec<String>,
+    /// The package it is about, if about one: its purl, or its name and version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
     /// A remedy, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -221,13 +265,28 @@ pub struct Explanation {
 impl Explanation {
     /// A reason without causes.
     pub fn new(code: Refusal, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), evidence: None, hint: None, causes: Vec::new() }
+        Self {
+            code,
+            message: message.into(),
+            evidence: None,
+            vulnerabilities: Vec::new(),
+            package: None,
+            hint: None,
+            causes: Vec::new(),
+        }
     }
 
     /// The same about a piece of evidence.
     #[must_use]
     pub fn about(mut self, evidence: impl fmt::Display) -> Self {
         self.evidence = Some(evidence.to_string());
+        self
+    }
+
+    /// The same about a vulnerability (all its ids) or a package, or one in the other.
+    #[must_use]
+    pub fn on(mut self, vulnerabilities: Vec<String>, package: Option<String>) -> Self {
+        (self.vulnerabilities, self.package) = (vulnerabilities, package);
         self
     }
 
@@ -382,6 +441,71 @@ pub struct RequirementVerdict {
     /// Why it is not met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Explanation>,
+    /// Vulnerabilities that would stand against it, and do not count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppressed>,
+}
+
+/// A vulnerability that was found and does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suppressed {
+    /// Its ids.
+    pub vulnerabilities: Vec<String>,
+    /// The package it was found in, as the scanner names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// How severe the scanner says it is, if it knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    /// By what: `ignore` (the policy) or `vex`.
+    pub by: &'static str,
+    /// Why: of VEX, its status and justification.
+    pub reason: String,
+    /// Of VEX: the authority who says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
+    /// Of VEX: the digest of the evidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+}
+
+impl Suppressed {
+    pub(crate) fn new(vulnerabilities: Vec<String>, by: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            vulnerabilities,
+            package: None,
+            severity: None,
+            by,
+            reason: reason.into(),
+            authority: None,
+            evidence: None,
+        }
+    }
+
+    pub(crate) fn told_by(mut self, authority: &str, evidence: &str) -> Self {
+        (self.authority, self.evidence) = (Some(authority.to_owned()), Some(evidence.to_owned()));
+        self
+    }
+
+    pub(crate) fn of(mut self, package: Option<String>, severity: Option<impl fmt::Display>) -> Self {
+        (self.package, self.severity) = (package, severity.map(|s| s.to_string()));
+        self
+    }
+}
+
+impl fmt::Display for Suppressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.vulnerabilities.join(", "))?;
+        if let Some(package) = &self.package {
+            write!(f, " in {package}")?;
+        }
+        write!(f, " does not count ({}): {}", self.by, self.reason)?;
+        match &self.authority {
+            Some(authority) => write!(f, ", says {authority}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl RequirementVerdict {
@@ -393,6 +517,7 @@ impl RequirementVerdict {
             signers: Vec::new(),
             evidence: Vec::new(),
             refusals: Vec::new(),
+            suppressed: Vec::new(),
         }
     }
 }

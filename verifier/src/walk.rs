@@ -8,13 +8,19 @@ use crate::verdict::{Explanation, Refusal, Role};
 use crate::{Platforms, limits};
 use seaworthy_oci::limits::INDEX_DEPTH;
 use seaworthy_oci::{Descriptor, Digest, Index, Manifest, Pinned, Platform, RawManifest, Selector, Source};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One manifest that is judged.
 pub(crate) struct Subject {
     pub(crate) digest: Digest,
     pub(crate) role: Role,
     pub(crate) platform: Option<Platform>,
+    /// Where its configuration is; none for an index.
+    pub(crate) config: Option<Descriptor>,
+    /// The configuration, where it was needed to find the platform.
+    pub(crate) fetched: Option<Vec<u8>>,
+    /// What its manifest says about itself.
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// The manifests of an image, and what is wrong with how they hang together.
@@ -33,7 +39,9 @@ impl Walk {
         raw: &RawManifest,
     ) -> Result<(), Error> {
         let mut platform = image.descriptor().platform.clone();
-        if let (Platforms::Only(list), Manifest::Image(manifest)) = (wanted, raw.parse()?) {
+        let Manifest::Image(manifest) = raw.parse()? else { return Ok(()) };
+        let mut fetched = None;
+        if let Platforms::Only(list) = wanted {
             let bytes = source.blob_bytes(&manifest.config, seaworthy_oci::limits::CONFIG_BYTES).await?;
             let config = seaworthy_oci::ImageConfig::parse(&bytes, &manifest.config.digest)?;
             platform = config.platform();
@@ -42,8 +50,16 @@ impl Walk {
                     self.structure.push(not_found(one));
                 }
             }
+            fetched = Some(bytes);
         }
-        self.subjects.push(Subject { digest: image.digest().clone(), role: Role::Image, platform });
+        self.subjects.push(Subject {
+            digest: image.digest().clone(),
+            role: Role::Image,
+            platform,
+            config: Some(manifest.config),
+            fetched,
+            annotations: manifest.annotations,
+        });
         Ok(())
     }
 
@@ -69,10 +85,13 @@ impl Walk {
                 continue;
             };
             match raw.expect(&child.digest, &child.digest)?.parse()? {
-                Manifest::Image(_) => self.subjects.push(Subject {
+                Manifest::Image(image) => self.subjects.push(Subject {
                     digest: child.digest,
                     role: Role::Platform,
                     platform: child.platform,
+                    config: Some(image.config),
+                    fetched: None,
+                    annotations: image.annotations,
                 }),
                 Manifest::Index(_) if depth >= INDEX_DEPTH => {
                     self.structure.push(Explanation::new(

@@ -62,6 +62,9 @@ fn human_policy(out: &mut String, policy: &PolicyVerdict, detail: Detail) {
             for explanation in &requirement.refusals {
                 explain(out, explanation, 4, detail);
             }
+            for suppressed in &requirement.suppressed {
+                let _ = writeln!(out, "        {}", paint(DIM, plain(&suppressed.to_string())));
+            }
         }
     }
 }

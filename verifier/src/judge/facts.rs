@@ -3,6 +3,9 @@
 use crate::policy::Policy;
 use crate::policy::provenance::read::{Provenance, Summary};
 use crate::policy::provenance::{is_provenance, is_summary};
+use crate::policy::vulnerabilities::read::{Report, is_report};
+use crate::policy::vulnerabilities::vex;
+use crate::statement::PredicateType;
 use crate::statement::Statement;
 use crate::verdict::{Explanation, Refusal, Signer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +17,8 @@ pub(super) enum Facts {
     Nothing,
     Provenance(Box<Provenance>),
     Summary(Summary),
+    Scan(Report),
+    Vex(Vec<vex::Statement>),
     /// It is of a type that a rule asks about, and cannot be read.
     Unreadable(Explanation),
 }
@@ -45,6 +50,20 @@ impl Facts {
                     Ok(found) => Self::Summary(found),
                     Err(why) => unreadable(Refusal::SummaryUnreadable, why),
                 };
+            }
+        }
+        if let Some(rule) = &policy.vulnerabilities {
+            if is_report(kind) && !rule.signers.count(policy, signers).is_empty() {
+                return match Report::read(statement.predicate()) {
+                    Ok(report) => Self::Scan(report),
+                    Err(why) => unreadable(Refusal::ScanUnreadable, why),
+                };
+            }
+            let vex = matches!(kind, PredicateType::OpenVex | PredicateType::CycloneDx);
+            let wanted = rule.vex.as_ref().filter(|_| vex);
+            if wanted.is_some_and(|s| !s.count(policy, signers).is_empty()) {
+                // VEX that cannot be read suppresses nothing, and speaks against nothing.
+                return vex::Statement::read_all(statement.predicate()).map_or(Self::Nothing, Self::Vex);
             }
         }
         Self::Nothing

@@ -119,7 +119,8 @@ impl Lint<'_> {
         }
         let scope = self.scope(document);
         let silent = spec.signatures.is_none() && spec.attestations.is_none() && spec.sbom.is_none();
-        let silent = silent && spec.provenance.is_none();
+        let silent =
+            silent && spec.provenance.is_none() && spec.image.is_none() && spec.vulnerabilities.is_none();
         if let Some(requires) = spec.requires.as_ref().filter(|_| !silent) {
             self.say(requires, "requires contradicts what the policy asks for", "leave it out");
         }
@@ -127,7 +128,7 @@ impl Lint<'_> {
             self.say(
                 &document.spec,
                 "the policy requires nothing: every image would be allowed",
-                "add signatures, attestations, sbom or provenance; or say it: requires: nothing",
+                "add signatures, attestations, sbom or another rule; or say it: requires: nothing",
             );
         }
         let mut signatures = Vec::new();
@@ -170,6 +171,8 @@ impl Lint<'_> {
         }
         let sbom = spec.sbom.as_ref().map(|doc| self.sbom(doc));
         let provenance = spec.provenance.as_ref().map(|doc| self.provenance(doc));
+        let vulnerabilities = spec.vulnerabilities.as_ref().map(|doc| self.vulnerabilities(doc));
+        let image = spec.image.as_ref().map(|doc| self.image(doc, provenance.as_ref()));
         for authority in &spec.authorities {
             let name = &authority.get().name;
             if !self.unclear && self.names.get(name.get()).is_some_and(|(_, used)| !used) {
@@ -198,6 +201,8 @@ impl Lint<'_> {
             attestations,
             sbom,
             provenance,
+            image,
+            vulnerabilities,
         }
     }
 
@@ -253,7 +258,7 @@ impl Lint<'_> {
         }
     }
 
-    fn images(&mut self, images: &At<Vec<At<String>>>) -> Vec<Pattern> {
+    pub(super) fn images(&mut self, images: &At<Vec<At<String>>>) -> Vec<Pattern> {
         if images.get().is_empty() {
             self.say(images, "an empty list of images matches nothing", "write ** for every image");
         }

@@ -9,6 +9,7 @@ mod authorities;
 #[cfg(test)]
 mod crd;
 pub(crate) mod glob;
+pub(crate) mod image;
 mod lint;
 mod model;
 #[cfg(feature = "admission")]
@@ -17,10 +18,12 @@ mod pattern;
 pub(crate) mod provenance;
 pub(crate) mod rules;
 pub(crate) mod scope;
+pub(crate) mod vulnerabilities;
 
 use crate::authority::Authority;
 use crate::statement::PredicateType;
 use crate::verdict::Signer;
+use image::ImageRule;
 use jiff::{SignedDuration, Timestamp};
 pub(crate) use model::At;
 use pattern::Pattern;
@@ -34,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
+use vulnerabilities::VulnerabilityRule;
 
 /// What a policy's "no" does.
 /// Ordered from the mildest to the strictest.
@@ -121,6 +125,8 @@ pub struct Policy {
     pub(crate) attestations: Vec<AttestationRule>,
     pub(crate) sbom: Option<SbomRule>,
     pub(crate) provenance: Option<ProvenanceRule>,
+    pub(crate) image: Option<ImageRule>,
+    pub(crate) vulnerabilities: Option<VulnerabilityRule>,
 }
 
 /// How many distinct signers among which authorities.
@@ -377,6 +383,8 @@ impl Policy {
             attestations: Vec::new(),
             sbom: None,
             provenance: None,
+            image: None,
+            vulnerabilities: None,
             authorities: Vec::new(),
         };
         for requirement in requirements {
@@ -418,6 +426,8 @@ impl Policy {
             attestations: Vec::new(),
             sbom: None,
             provenance: None,
+            image: None,
+            vulnerabilities: None,
         }
     }
 
@@ -433,7 +443,15 @@ impl Policy {
 
     /// Whether what is attached to the platforms of an index counts, not only what is attached to the index.
     pub(crate) fn asks_platforms(&self) -> bool {
-        self.sbom.is_some() || !self.attestations.is_empty() || self.provenance.is_some()
+        self.sbom.is_some()
+            || !self.attestations.is_empty()
+            || self.provenance.is_some()
+            || self.vulnerabilities.is_some()
+    }
+
+    /// Whether image configurations must be fetched.
+    pub(crate) fn asks_config(&self) -> bool {
+        self.image.as_ref().is_some_and(ImageRule::asks_config)
     }
 
     /// Whether it speaks about images of this name, in some namespace at least.
@@ -470,6 +488,8 @@ impl Policy {
             lines.extend(sbom.minimum.map(|_| "SBOM with the NTIA minimum elements".to_owned()));
         }
         lines.extend(self.provenance.iter().flat_map(|p| p.summary_lines(self)));
+        lines.extend(self.image.iter().flat_map(ImageRule::summary_lines));
+        lines.extend(self.vulnerabilities.iter().flat_map(|v| v.summary_lines(self)));
         lines
     }
 }

@@ -5,7 +5,9 @@
 //! `docs/reference/policy.schema.json` is generated from these types, descriptions included.
 
 use super::Mode;
+use super::image::ImageDoc;
 use super::provenance::ProvenanceDoc;
+use super::vulnerabilities::VulnerabilitiesDoc;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -99,6 +101,10 @@ pub(super) struct Spec {
     pub(super) sbom: Option<At<SbomDoc>>,
     /// Built by whom, from which source, how well (SLSA provenance).
     pub(super) provenance: Option<At<ProvenanceDoc>>,
+    /// What the configuration of each platform must be like.
+    pub(super) image: Option<At<ImageDoc>>,
+    /// What vulnerability scans of each platform may find.
+    pub(super) vulnerabilities: Option<At<VulnerabilitiesDoc>>,
 }
 
 /// Another mode for some places.

@@ -137,6 +137,11 @@ impl Pattern {
     }
 
     /// Whether the canonical `name` is meant.
+    /// Whether it matches `name`.
+    pub(crate) fn covers(&self, name: &crate::ImageName) -> bool {
+        self.matches(&name.to_string())
+    }
+
     pub(crate) fn matches(&self, name: &str) -> bool {
         if self.0 == "**" {
             return true;

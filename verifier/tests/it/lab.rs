@@ -203,6 +203,16 @@ impl Lab {
         self.manifest(&json!({ "schemaVersion": 2, "mediaType": media_type::MANIFEST, "config": config, "layers": [layer] }))
     }
 
+    /// An image with this configuration and these annotations.
+    pub fn image_with(&mut self, config: &Value, annotations: &Value) -> Descriptor {
+        let config = self.blob(media_type::CONFIG, config.to_string().as_bytes());
+        let layer = self.blob(media_type::LAYER_TAR, b"layer");
+        self.manifest(&json!({
+            "schemaVersion": 2, "mediaType": media_type::MANIFEST, "config": config, "layers": [layer],
+            "annotations": annotations,
+        }))
+    }
+
     /// An index of `children` (platform, descriptor).
     pub fn index(&mut self, children: &[(&str, &Descriptor)]) -> Descriptor {
         let manifests: Vec<Descriptor> = children
