@@ -137,11 +137,11 @@ impl VulnerabilityRule {
 
     /// What `reports` (each with its evidence) say, with `vex` applied.
     pub(crate) fn judge(&self, reports: &[(&Report, &str)], vex: &[Vex<'_>], about: About<'_>) -> Outcome {
-        let mut by_id: HashMap<&str, Vec<(&Statement, (&str, &str))>> = HashMap::new();
+        let mut by_id: HashMap<&str, Vec<(&Statement, &Vex<'_>)>> = HashMap::new();
         for one in vex {
             for statement in one.statements {
                 for id in &statement.ids {
-                    by_id.entry(id).or_default().push((statement, (one.authority, one.evidence)));
+                    by_id.entry(id).or_default().push((statement, one));
                 }
             }
         }
@@ -167,7 +167,7 @@ impl VulnerabilityRule {
             let spoken = vex::decisive(statements, finding, about);
             let lifted = if let Some(id) = ignored {
                 Some(Suppressed::new(finding.ids.clone(), "ignore", format!("the policy ignores {id}")))
-            } else if let (Some((statement, (authority, from))), false) = (spoken, named)
+            } else if let (Some((statement, from)), false) = (spoken, named)
                 && statement.status.suppresses()
             {
                 let reason = statement.reason.clone().unwrap_or_default();
@@ -175,7 +175,7 @@ impl VulnerabilityRule {
                 let text = if reason.is_empty() { status.to_owned() } else { format!("{status}: {reason}") };
                 Some(
                     Suppressed::new(finding.ids.clone(), "vex", text.chars().take(300).collect::<String>())
-                        .told_by(authority, from),
+                        .told_by(from.authority, from.evidence),
                 )
             } else {
                 None
