@@ -9,7 +9,8 @@ use crate::check::{self, Examined, Outcome, Question};
 use crate::error::Error;
 use crate::statement::PredicateType;
 use crate::verdict::{Explanation, Refusal, Signer};
-use crate::{legacy, limits};
+use crate::{ahead, legacy, limits};
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use seaworthy_oci::{self as oci, Class, Descriptor, Digest, Manifest, Selector, Source, manifest};
 use serde::Serialize;
@@ -165,9 +166,12 @@ pub(crate) async fn referring(source: &dyn Source, subject: &Digest) -> Result<V
         "EVIDENCE_ITEMS",
         limits::EVIDENCE_ITEMS as u64,
     )?;
+    let holders = referrers.descriptors.iter().filter(|d| may_hold_bundle(d));
+    let found = holders.map(|d| Box::pin(bundles(source, subject, d)) as BoxFuture<'_, _>).collect();
+    let mut found = ahead::in_order(found).await?.into_iter();
     for descriptor in &referrers.descriptors {
         if may_hold_bundle(descriptor) {
-            items.extend(bundles(source, subject, descriptor).await?);
+            items.extend(found.next().unwrap_or_default());
         } else {
             items.push(Item {
                 artifact_type: descriptor.artifact_type.clone(),

@@ -8,7 +8,7 @@
 //! - *SBOMs* are required for each platform: what is inside differs from platform to platform. They may be
 //!   attached to the platform or to the index; what counts is the digest that the signed statement names.
 //!
-//! Evidence is fetched once, checked for each policy, and let go before the next piece is fetched. What can neither
+//! Evidence is fetched once, several small pieces at a time, checked for each policy, and let go. What can neither
 //! fulfil nor break a requirement is looked at only where the answer is no, for the explanation.
 
 mod config;
@@ -16,6 +16,7 @@ mod facts;
 mod provenance;
 mod vulnerabilities;
 
+use crate::ahead::Contents;
 use crate::check::{self, Claim, Examined, Outcome, Question};
 use crate::error::Error;
 use crate::evidence::{self, Item, Kind, Tagged};
@@ -31,6 +32,7 @@ use crate::verdict::{
 use crate::walk::{Subject, Walk};
 use crate::{ImageName, Verifier};
 use facts::Facts;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use seaworthy_oci::{
     Digest, Error as OciError, ErrorKind, Manifest, Pinned, Platform, RawManifest, Selector, Source,
@@ -276,6 +278,25 @@ fn tags(at: usize, deep: bool, look: Look) -> &'static [Tagged] {
     }
 }
 
+/// What is attached to one of `asked`.
+fn listed<'a>(
+    source: &'a dyn Source,
+    asked: &'a [Digest],
+    at: usize,
+    deep: bool,
+    look: Look,
+) -> BoxFuture<'a, Result<Vec<Item>, Error>> {
+    Box::pin(async move {
+        let Some(digest) = asked.get(at) else { return Ok(Vec::new()) };
+        let mut found = match look {
+            Look::Needed => evidence::referring(source, digest).await?,
+            Look::Further => Vec::new(),
+        };
+        found.extend(evidence::tagged(source, digest, tags(at, deep, look)).await?);
+        Ok(found)
+    })
+}
+
 impl Inspected {
     fn apply_all(&self, policies: &[Matching<'_>]) -> Vec<PolicyVerdict> {
         policies.iter().zip(&self.pieces).map(|(policy, pieces)| self.apply(policy, pieces)).collect()
@@ -291,25 +312,28 @@ impl Inspected {
     ) -> Result<(), Error> {
         let all: Vec<Digest> = self.subjects.iter().map(|s| s.digest.clone()).collect();
         let deep = policies.iter().any(|p| p.asks_platforms());
-        for (at, (digest, seen)) in all.iter().zip(&mut self.items).enumerate() {
-            // Signatures count on the digest that was asked for alone: children need not be looked at for them.
-            if at > 0 && !deep {
-                break;
-            }
-            let before = seen.len();
-            if look == Look::Needed {
-                seen.extend(evidence::referring(source, digest).await?);
-            }
-            seen.extend(evidence::tagged(source, digest, tags(at, deep, look)).await?);
+        // Signatures count on the digest that was asked for alone: children need not be looked at for them.
+        let asked = if deep { all.as_slice() } else { all.get(..1).unwrap_or_default() };
+        let list = |at: usize| listed(source, asked, at, deep, look);
+        // By the first one a registry is known: whether it has a Referrers API is asked once.
+        let mut found = crate::ahead::in_order(vec![list(0)]).await?;
+        found.extend(crate::ahead::in_order((1..asked.len()).map(list).collect()).await?);
+        let mut fresh: Vec<usize> = Vec::new();
+        for ((digest, seen), found) in asked.iter().zip(&mut self.items).zip(found) {
+            fresh.push(seen.len());
+            seen.extend(found);
             *seen = evidence::whole(digest, std::mem::take(seen))?;
+        }
+        let looked_at = |item: &&Item| {
+            item.format != evidence::Format::Other || item.broken.is_some() || item.kind != Kind::Other
+        };
+        let new = self.items.iter().zip(&fresh).flat_map(|(seen, from)| seen.iter().skip(*from));
+        let mut contents = Contents::of(source, new.filter(looked_at));
+        for (at, ((digest, seen), before)) in asked.iter().zip(&self.items).zip(&fresh).enumerate() {
             // Attached to the index may be what is about a child, but not the other way round.
             let about = if at == 0 { all.as_slice() } else { std::slice::from_ref(digest) };
-            for item in seen.iter().skip(before) {
-                if item.format == evidence::Format::Other && item.broken.is_none() && item.kind == Kind::Other
-                {
-                    continue;
-                }
-                let mut content = Some(evidence::fetch(source, item).await?);
+            for item in seen.iter().skip(*before).filter(looked_at) {
+                let mut content = Some(contents.next().await?);
                 for (which, policy) in policies.iter().enumerate() {
                     // The last one takes the bytes; usually it is the only one.
                     let bytes = if which + 1 == policies.len() { content.take() } else { content.clone() };

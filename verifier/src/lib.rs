@@ -20,6 +20,7 @@
 
 #[cfg(feature = "admission")]
 pub mod admission;
+mod ahead;
 mod authority;
 mod blob;
 mod certified;

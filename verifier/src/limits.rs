@@ -19,6 +19,10 @@ pub const LOG_ENTRIES: usize = 8;
 pub const TIMESTAMPS: usize = 8;
 /// Certificates in one bundle: the signer's and those between it and the root.
 pub const CHAIN: usize = crate::pki::CHAIN_CERTIFICATES;
+/// Requests that one judgement has under way at once: as many as a browser has to one host.
+pub const AT_ONCE: usize = 8;
+/// Bytes of evidence that are fetched ahead of being looked at; a larger piece is fetched by itself.
+pub const AHEAD_BYTES: u64 = 4 << 20;
 /// Platforms of one index that are judged at once; the official images have about a dozen.
 pub const PLATFORMS: usize = 64;
 /// Explanations that one requirement lists; the rest are counted.

@@ -1,11 +1,12 @@
 //! What is judged: an image, or an index and the platforms below it.
 //!
-//! Every child is fetched by its digest, so a child that is missing or swapped is seen here. Refused: children
+//! Every child is fetched by its digest, several at a time, so a child that is missing or swapped is seen here. Refused: children
 //! that are not there, nesting and platforms beyond the limits, indexes with nothing to run in them.
 
 use crate::error::Error;
 use crate::verdict::{Explanation, Refusal, Role};
-use crate::{Platforms, limits};
+use crate::{Platforms, ahead, limits};
+use futures_util::future::BoxFuture;
 use seaworthy_oci::limits::INDEX_DEPTH;
 use seaworthy_oci::{Descriptor, Digest, Index, Manifest, Pinned, Platform, RawManifest, Selector, Source};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,8 @@ impl Walk {
         let mut queue: Vec<(usize, Descriptor)> = index.runnable().cloned().map(|d| (1, d)).collect();
         queue.reverse();
         let mut seen: BTreeSet<Digest> = self.subjects.iter().map(|s| s.digest.clone()).collect();
+        // Fetched before their turn came, and each of them once.
+        let mut there: BTreeMap<Digest, Option<RawManifest>> = BTreeMap::new();
         while let Some((depth, child)) = queue.pop() {
             if !seen.insert(child.digest.clone()) {
                 continue;
@@ -79,7 +82,21 @@ impl Walk {
                 ));
                 return Ok(());
             }
-            let Some(raw) = source.manifest(Selector::Digest(&child.digest)).await? else {
+            if !there.contains_key(&child.digest) {
+                let allowed =
+                    limits::AT_ONCE.min(limits::PLATFORMS + 2 - seen.len().min(limits::PLATFORMS + 1));
+                let mut next: Vec<Digest> = vec![child.digest.clone()];
+                for (_, sibling) in queue.iter().rev() {
+                    let known = seen.contains(&sibling.digest) || there.contains_key(&sibling.digest);
+                    if next.len() < allowed && !known && !next.contains(&sibling.digest) {
+                        next.push(sibling.digest.clone());
+                    }
+                }
+                let ask = |digest| Box::pin(source.manifest(Selector::Digest(digest))) as BoxFuture<'_, _>;
+                let found = ahead::in_order(next.iter().map(ask).collect()).await?;
+                there.extend(next.into_iter().zip(found));
+            }
+            let Some(raw) = there.remove(&child.digest).flatten() else {
                 let why = format!("the index lists {}, and it is not there", child.digest);
                 self.structure.push(Explanation::new(Refusal::ChildMissing, why).about(&child.digest));
                 continue;
