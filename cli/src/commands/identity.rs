@@ -20,7 +20,7 @@ use seaworthy_sign::{Evidence, Formats, Prepared, Secret, Signer};
 use seaworthy_verifier::evidence::{Standing, check_piece};
 use seaworthy_verifier::pki::Certified;
 use seaworthy_verifier::trust_file::TrustFile;
-use seaworthy_verifier::{Authority, Explanation, Identity, PublicKey, Trust, TrustedKey};
+use seaworthy_verifier::{Authority, Explanation, Identity, PublicKey, Refusal, Trust, TrustedKey};
 use std::future::Future;
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -374,6 +374,16 @@ impl SigningContext {
 
 /// What was signed here is not accepted by what it is to be verified with.
 pub(crate) fn refused(reasons: &[Explanation]) -> Failure {
+    if reasons.iter().flat_map(|r| r.walk()).any(|r| r.code == Refusal::EvidenceTooLarge) {
+        let limit = seaworthy_verifier::limits::EVIDENCE_ITEM_BYTES;
+        return Failure::new(
+            Exit::No,
+            format!("what was signed is larger than any verifier of ours reads ({limit} bytes)"),
+        )
+        .hint(
+            "a statement can have three quarters of that; CycloneDX says the same in fewer bytes than SPDX",
+        );
+    }
     let why: Vec<String> = reasons.iter().map(|r| format!("{}: {}", r.code.code(), r.message)).collect();
     let why = if why.is_empty() { "it carries no signature".into() } else { why.join("; ") };
     Failure::new(Exit::No, format!("what was signed is not accepted, so it goes nowhere: {why}"))

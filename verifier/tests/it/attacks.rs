@@ -628,6 +628,28 @@ fn d01_too_many_bytes_of_evidence() {
     assert!(error.to_string().contains("bytes of evidence, more than the limit EVIDENCE_BYTES"), "{error}");
 }
 
+/// D01 at the edge: an SBOM in the largest bundle that is read counts, and one in a bundle with a byte more is refused
+/// by the name of the limit.
+#[test]
+fn d01_the_largest_sbom() {
+    use seaworthy_verifier::limits::EVIDENCE_ITEM_BYTES;
+    let key = Key::new(1);
+    let judge = |bytes: usize| {
+        let mut lab = Lab::new();
+        let found = lab.image("amd64");
+        let mut document = spdx("2026-05-01T00:00:00Z", &[("pkg:deb/debian/zlib1g@1.0", "Zlib")]);
+        document["comment"] = "x".repeat((EVIDENCE_ITEM_BYTES as usize) / 4 * 3 - (64 << 10)).into();
+        let mut bundle = key.bundle(&statement(&found.digest, SPDX, document)).to_string().into_bytes();
+        assert!(bundle.len() < bytes && bundle.len() + (128 << 10) > bytes);
+        bundle.resize(bytes, b' ');
+        lab.attach_bytes(&found, &bundle, Some(SPDX));
+        let policy = Policy::require(vec![key.authority("release")], &[Requirement::Sbom]).unwrap();
+        lab.judge(&found, policy).unwrap()
+    };
+    assert_eq!(judge(EVIDENCE_ITEM_BYTES as usize).decision, Decision::Allow);
+    denied(&judge(EVIDENCE_ITEM_BYTES as usize + 1), Refusal::EvidenceTooLarge, "EVIDENCE_ITEM_BYTES");
+}
+
 /// D03: duplicate keys in signed documents, and nesting without end.
 #[test]
 fn d03_duplicate_keys_and_depth() {
