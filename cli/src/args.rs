@@ -191,8 +191,8 @@ pub(crate) struct Sbom {
 /// Where an inventory goes, in which formats.
 #[derive(Debug, Args)]
 pub(crate) struct Formats {
-    /// FORMAT or FORMAT=FILE, several at once: table, json, spdx-json, spdx-tag-value, cyclonedx-json,
-    /// cyclonedx-xml (both with @1.4 to @1.7), github-json. With several platforms, FILE may hold {platform}
+    /// FORMAT or FORMAT=FILE, several at once: table, json, spdx-json, spdx-tag-value, spdx-3-json,
+    /// cyclonedx-json, cyclonedx-xml (both with @1.4 to @1.7), github-json. With several platforms, FILE may hold {platform}
     #[arg(short = 'o', long = "format", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
     pub(crate) formats: Vec<String>,
 }
@@ -206,7 +206,7 @@ pub(crate) enum SbomCommand {
 
 /// Write an SBOM file in another format, and say what is lost on the way
 ///
-/// Read are SPDX 2.2 and 2.3 (JSON, tag-value), CycloneDX 1.4 to 1.7 (JSON, XML) and syft's own JSON.
+/// Read are SPDX 2.2 and 2.3 (JSON, tag-value), SPDX 3.0, CycloneDX 1.4 to 1.7 (JSON, XML) and syft's own JSON.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -8,6 +8,7 @@
 use crate::inventory::Inventory;
 use crate::losses::Losses;
 use crate::spdx::tagvalue::Texts;
+use crate::spdx3;
 use crate::{
     Error, ErrorKind, Format, Layout, Result, WriteOptions, cyclonedx, format, github, json, spdx, syft,
 };
@@ -28,6 +29,8 @@ pub enum Kind {
     SpdxJson,
     /// SPDX 2.3 as tag and value.
     SpdxTagValue,
+    /// SPDX 3.0.1 as JSON-LD.
+    Spdx3Json,
     /// CycloneDX as JSON.
     CycloneDxJson(cyclonedx::Version),
     /// CycloneDX as XML.
@@ -40,14 +43,15 @@ pub enum Kind {
 
 impl Kind {
     /// The names by which kinds are chosen for writing; those of CycloneDX take `@1.4` to `@1.7` after them.
-    pub const WRITTEN: [&'static str; 5] =
-        ["spdx-json", "spdx-tag-value", "cyclonedx-json", "cyclonedx-xml", "github-json"];
+    pub const WRITTEN: [&'static str; 6] =
+        ["spdx-json", "spdx-tag-value", "spdx-3-json", "cyclonedx-json", "cyclonedx-xml", "github-json"];
 
     /// The name without a version.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SpdxJson => "spdx-json",
             Self::SpdxTagValue => "spdx-tag-value",
+            Self::Spdx3Json => "spdx-3-json",
             Self::CycloneDxJson(_) => "cyclonedx-json",
             Self::CycloneDxXml(_) => "cyclonedx-xml",
             Self::GitHub => "github-json",
@@ -88,6 +92,12 @@ impl FromStr for Kind {
         let spdx = matches!(version, None | Some("2.3"));
         let kind = match (name.to_ascii_lowercase().as_str(), cyclonedx) {
             ("spdx-tag-value" | "spdx-tv" | "spdx-tagvalue", _) if spdx => Some(Self::SpdxTagValue),
+            ("spdx-3-json" | "spdx3-json" | "spdx3", _)
+                if matches!(version, None | Some("3.0" | "3.0.1")) =>
+            {
+                Some(Self::Spdx3Json)
+            }
+            ("spdx-json", _) if matches!(version, Some("3.0" | "3.0.1")) => Some(Self::Spdx3Json),
             ("github-json" | "github", _) if version.is_none() => Some(Self::GitHub),
             ("cyclonedx-xml" | "cdx-xml" | "cyclonedxxml", Some(version)) => {
                 Some(Self::CycloneDxXml(version))
@@ -136,6 +146,10 @@ pub fn read(bytes: &[u8]) -> Result<(Kind, Inventory, Losses)> {
     if start == Some(b'{') && syft::is_syft(bytes)? {
         let inventory = syft::read(bytes, &mut losses)?;
         return Ok((Kind::Syft, inventory, losses));
+    }
+    if start == Some(b'{') && spdx3::is_spdx3(bytes)? {
+        let inventory = spdx3::read(bytes, &mut losses)?;
+        return Ok((Kind::Spdx3Json, inventory, losses));
     }
     let (format, inventory) = format::read(bytes)?;
     let document: Value = json::parse("read the SBOM", bytes)?;
@@ -202,6 +216,7 @@ pub fn write(kind: Kind, inventory: &Inventory, layout: Layout, out: impl Write)
             cyclonedx::write(inventory, &WriteOptions::new(layout).cyclonedx(version), out)
         }
         Kind::SpdxTagValue => spdx::tagvalue::write(inventory, out),
+        Kind::Spdx3Json => spdx3::write(inventory, layout, out),
         Kind::CycloneDxXml(version) => cyclonedx::xml::write(inventory, version, out),
         Kind::GitHub => github::write(inventory, &github::Snapshot::default(), layout, out),
         Kind::Syft => Err(Error::new(
@@ -226,6 +241,7 @@ pub fn aside(kind: Kind, inventory: &Inventory) -> Result<Losses> {
         }
         Kind::Syft => return Ok(losses),
         Kind::SpdxTagValue | Kind::SpdxJson => Kind::SpdxJson,
+        Kind::Spdx3Json => Kind::Spdx3Json,
         Kind::CycloneDxJson(version) | Kind::CycloneDxXml(version) => Kind::CycloneDxJson(version),
     };
     let mut bytes = Vec::new();
@@ -239,7 +255,7 @@ pub fn aside(kind: Kind, inventory: &Inventory) -> Result<Losses> {
         }
     };
     each_string(&written, &mut |key, name, text| match document {
-        Kind::SpdxJson if key == "comment" => {
+        Kind::SpdxJson | Kind::Spdx3Json if key == "comment" || key == "statement" => {
             if let Some(text) = text.strip_prefix(spdx::PACKAGE_MARK) {
                 extras(text, "package");
             } else if let Some(text) = text.strip_prefix(spdx::DOCUMENT_MARK) {

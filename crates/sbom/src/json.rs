@@ -54,7 +54,11 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(tried: &str, bytes: &'a [u8]) -> Res
     serde_json::from_slice(bytes).map_err(|e| {
         let text = e.to_string();
         // The visitors that count cannot return our error type through serde; they name the limit instead.
-        for (limit, value) in [("PACKAGES", limits::PACKAGES), ("RELATIONSHIPS", limits::RELATIONSHIPS)] {
+        for (limit, value) in [
+            ("PACKAGES", limits::PACKAGES),
+            ("RELATIONSHIPS", limits::RELATIONSHIPS),
+            ("ELEMENTS", limits::ELEMENTS),
+        ] {
             if text.starts_with(&over(limit)) {
                 return Error::new(tried, ErrorKind::LimitExceeded { limit, value: value as u64 });
             }

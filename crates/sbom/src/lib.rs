@@ -26,6 +26,8 @@ pub mod purl;
 pub mod quality;
 pub mod spdx;
 #[cfg(feature = "documents")]
+pub mod spdx3;
+#[cfg(feature = "documents")]
 pub mod syft;
 pub mod version;
 

@@ -21,3 +21,5 @@ pub const VERSION_BYTES: usize = 1 << 10;
 pub const RANGE_TERMS: usize = 64;
 /// Layers of one image that a document lists; runtimes stop at 127.
 pub const LAYERS: usize = 1 << 10;
+/// Elements of an SPDX 3 graph or an XML document: for each package there are about thirty.
+pub const ELEMENTS: usize = 8_000_000;

@@ -32,7 +32,11 @@ part 'notations'
 start=$(ls harbor-*.spdx.json | head -1)
 check 'tag-value' 0 '' "${sw[@]}" sbom convert "$start" -o spdx-tag-value=harbor.spdx
 check 'pyspdxtools takes tag-value' 0 '' "$PYSPDXTOOLS" -i harbor.spdx --version SPDX-2.3
-written=(harbor.spdx)
+check 'SPDX 3' 0 '' "${sw[@]}" sbom convert "$start" -o spdx-3-json=harbor.spdx3.json
+check 'the bindings of the model take SPDX 3' 0 'valid SPDX 3' "$PEERS_PY" "$interop/valid_spdx3.py" harbor.spdx3.json
+check 'of a Debian root file system, too' 0 '' "${sw[@]}" sbom oci:debian:image -o spdx-3-json=debian.spdx3.json
+check 'the bindings of the model take it' 0 'valid SPDX 3' "$PEERS_PY" "$interop/valid_spdx3.py" debian.spdx3.json
+written=(harbor.spdx harbor.spdx3.json)
 for version in 1.4 1.5 1.6 1.7; do
   for notation in json xml; do
     file=harbor-$version.cdx.$notation

@@ -71,9 +71,14 @@ fn every_format_converts_into_every_other() {
     let world = World::new();
     world.run("sbom oci:testdata/images/harbor -o spdx-json=start.json -q").expect(0);
     let start = std::fs::read(world.path("start.json")).unwrap();
-    for form in
-        ["spdx-tag-value", "cyclonedx-json@1.4", "cyclonedx-json@1.7", "cyclonedx-xml", "cyclonedx-xml@1.4"]
-    {
+    for form in [
+        "spdx-tag-value",
+        "spdx-3-json",
+        "cyclonedx-json@1.4",
+        "cyclonedx-json@1.7",
+        "cyclonedx-xml",
+        "cyclonedx-xml@1.4",
+    ] {
         world.run(&format!("sbom convert start.json -o {form}=there -q")).expect(0);
         world
             .run("sbom convert --strict there -o spdx-json=back.json -q")

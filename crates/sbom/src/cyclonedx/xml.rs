@@ -22,8 +22,6 @@ use std::io::Write;
 const READING: &str = "read the CycloneDX document";
 const WRITING: &str = "write the CycloneDX document";
 const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
-/// Elements of one document: for each component there are about thirty.
-const ELEMENTS: usize = 8_000_000;
 
 /// Writes an inventory as CycloneDX XML of that version. The same inventory gives the same bytes.
 ///
@@ -311,8 +309,8 @@ fn tree(bytes: &[u8]) -> Result<Node> {
         match reader.read_event().map_err(malformed)? {
             Event::Start(start) => {
                 elements += 1;
-                if elements > ELEMENTS {
-                    return Err(over("ELEMENTS", ELEMENTS));
+                if elements > limits::ELEMENTS {
+                    return Err(over("ELEMENTS", limits::ELEMENTS));
                 }
                 if open.len() >= limits::JSON_DEPTH {
                     return Err(over("JSON_DEPTH", limits::JSON_DEPTH));

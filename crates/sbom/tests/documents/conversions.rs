@@ -10,7 +10,7 @@ use seaworthy_sbom::{ErrorKind, Format, Layout, limits};
 
 /// Every kind that carries a whole inventory.
 fn whole() -> Vec<Kind> {
-    let mut kinds = vec![Kind::SpdxJson, Kind::SpdxTagValue];
+    let mut kinds = vec![Kind::SpdxJson, Kind::SpdxTagValue, Kind::Spdx3Json];
     kinds.extend(Version::ALL.map(Kind::CycloneDxJson));
     kinds.extend(Version::ALL.map(Kind::CycloneDxXml));
     kinds
@@ -64,6 +64,7 @@ fn golden_notations() {
         (Kind::SpdxTagValue, "example.spdx"),
         (Kind::CycloneDxXml(Version::V1_6), "example.cdx.xml"),
         (Kind::CycloneDxJson(Version::V1_4), "example.1.4.cdx.json"),
+        (Kind::Spdx3Json, "example.spdx3.json"),
         (Kind::GitHub, "example.github.json"),
     ] {
         let document = written(kind, &example()).unwrap();
@@ -86,6 +87,8 @@ fn kinds_have_the_names_that_people_know() {
         ("spdx-json@2.3", Kind::SpdxJson),
         ("spdx-tag-value", Kind::SpdxTagValue),
         ("SPDX-TV", Kind::SpdxTagValue),
+        ("spdx-3-json", Kind::Spdx3Json),
+        ("spdx-json@3.0", Kind::Spdx3Json),
         ("cyclonedx-json", Kind::CycloneDxJson(Version::V1_6)),
         ("cyclonedx@1.5", Kind::CycloneDxJson(Version::V1_5)),
         ("cyclonedx-xml@1.7", Kind::CycloneDxXml(Version::V1_7)),
