@@ -149,6 +149,17 @@ fn a_shaded_archive_is_not_the_part_whose_manifest_it_carries() {
     assert!(names(&found).contains(&"winch 2.0".to_owned()), "{:?}", names(&found));
 }
 
+/// A module is called after its packages, an artifact after what people ask for: `anchor.jar` is no `org.anchor.core`.
+#[test]
+fn a_file_name_that_is_a_part_of_the_modules_name_is_the_artifact() {
+    let archive = |manifest: &str| Zip::default().stored("META-INF/MANIFEST.MF", manifest.as_bytes()).end();
+    let module = archive("Automatic-Module-Name: org.anchor.core\nImplementation-Version: 42.5\n");
+    assert_eq!(names(&image("usr/share/java/anchor.jar", &module)), ["anchor 42.5"]);
+    assert_eq!(names(&image("usr/share/java/chain.jar", &module)), ["org.anchor.core 42.5"]);
+    let bundle = archive("Bundle-SymbolicName: org.anchor.core\nBundle-Version: 42.5\n");
+    assert_eq!(names(&image("usr/share/java/anchor.jar", &bundle)), ["anchor 42.5"]);
+}
+
 #[test]
 fn an_archive_that_says_nothing_has_an_unknown_version() {
     let found = image("app/lib/quiet.jar", &Zip::default().stored("x.class", b"x").end());

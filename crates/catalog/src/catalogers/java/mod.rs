@@ -429,10 +429,11 @@ impl Seen {
         let (artifact, known_by) = if version_by_name.is_some() {
             (value(by_name), "file name")
         } else {
-            // A bundle's name is no artifact's name; where the file's name is a part of it, that one is.
-            let part = symbolic.as_ref().filter(|s| s.split('.').any(|part| part == stem));
-            let said = part.and_then(|_| value(stem)).or_else(|| symbolic.clone());
-            let said = said.or_else(|| self.field("automatic-module-name"));
+            // The name of a bundle or module is no artifact's name; where the file's name is a part of it, that
+            // one is.
+            let named = symbolic.clone().or_else(|| self.field("automatic-module-name"));
+            let part = named.as_ref().filter(|s| s.split('.').any(|part| part == stem));
+            let said = part.and_then(|_| value(stem)).or(named);
             (said.or_else(|| self.field("implementation-title").filter(word)), "manifest")
         };
         let (artifact, known_by) = match artifact {
