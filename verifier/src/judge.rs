@@ -427,8 +427,11 @@ fn judge_sbom(
     let read = catch_unwind(AssertUnwindSafe(|| {
         let (_, inventory) = seaworthy_sbom::read(predicate)
             .map_err(|e| Explanation::new(Refusal::SbomUnreadable, e.to_string()))?;
+        // A second look at the head alone; what is not found there is missing.
+        let facts = rule.minimum.and_then(|_| seaworthy_sbom::facts::document_facts(predicate).ok());
         let each = |s: &&Subject| {
-            let target = Target { digest: &s.digest, platform: s.platform.as_ref(), now };
+            let target =
+                Target { digest: &s.digest, platform: s.platform.as_ref(), now, facts: facts.as_ref() };
             (s.digest.clone(), rules::judge(rule, &inventory, target))
         };
         Ok(subjects.iter().map(each).collect::<BTreeMap<_, _>>())

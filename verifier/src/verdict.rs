@@ -151,6 +151,16 @@ refusals! {
     CannotCompareVersion = "cannot-compare-version",
     /// The SBOM lists a package under a licence that the policy denies.
     DeniedLicense = "denied-license",
+    /// The SBOM lists a package, or a version of it, that is not among those the policy allows.
+    PackageNotAllowed = "package-not-allowed",
+    /// The SBOM lists a package under a licence that is not among those the policy allows, or under none.
+    LicenseNotAllowed = "license-not-allowed",
+    /// The SBOM lists a package by a supplier that the policy denies.
+    SupplierDenied = "supplier-denied",
+    /// The SBOM lists a package by a supplier that is not among those the policy allows.
+    SupplierNotAllowed = "supplier-not-allowed",
+    /// The SBOM does not say who supplies a package, and the policy wants to know.
+    SupplierMissing = "supplier-missing",
     /// The SBOM names a licence in a form that cannot be read, and the policy denies licences.
     CannotReadLicense = "cannot-read-license",
     /// The SBOM lacks elements that the policy wants in every SBOM.

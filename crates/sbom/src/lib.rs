@@ -12,6 +12,7 @@ pub mod diff;
 #[cfg(feature = "documents")]
 pub mod documents;
 pub mod error;
+pub mod facts;
 pub mod format;
 #[cfg(feature = "documents")]
 pub mod github;

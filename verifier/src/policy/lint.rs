@@ -7,19 +7,18 @@
 mod certified;
 mod keyring;
 mod scope;
+mod supply;
 
 use super::glob::{Fixed, Glob};
 use super::model::{At, ImagePolicy, PackageDoc, SbomDoc, SignatureDoc};
 use super::pattern::Pattern;
-use super::{
-    AttestationRule, LicenseDenial, MinimumElements, PackageDenial, Policy, Problem, SbomRule, Signers,
-    Wanted,
-};
+use super::{AttestationRule, PackageDenial, Policy, Problem, SbomRule, Signers, Wanted};
 use crate::authority::Authority;
 use crate::statement::PredicateType;
 use jiff::{SignedDuration, Timestamp};
 use seaworthy_sbom::inventory::Ecosystem;
-use seaworthy_sbom::{license, purl::Purl, version::Range};
+use seaworthy_sbom::quality::Profile;
+use seaworthy_sbom::{purl::Purl, version::Range};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -391,30 +390,26 @@ impl Lint<'_> {
                     packages.push(made);
                 }
             }
-            for text in l.iter().flat_map(|list| list.get()) {
-                match license::Pattern::parse(text.get()) {
-                    Ok(pattern) => licenses.push(LicenseDenial { text: text.get().clone(), pattern }),
-                    Err(why) => self.say(
-                        text,
-                        format!("licence '{}': {why}", text.get().escape_debug()),
-                        "use the ids of the SPDX licence list",
-                    ),
-                }
-            }
+            licenses.extend(l.iter().flat_map(|list| list.get()).filter_map(|text| self.license(text)));
         }
         let minimum = doc.require.as_ref().and_then(|require| match &require.get().minimum_elements {
-            Some(set) if set.get() == "ntia" => Some(MinimumElements::Ntia),
             Some(set) => {
-                let text = set.get().escape_debug().to_string();
-                self.say(set, format!("there are no minimum elements '{text}'"), "write ntia");
-                None
+                let profile = Profile::from_name(set.get());
+                if profile.is_none() {
+                    let text = set.get().escape_debug().to_string();
+                    let message = format!("there are no minimum elements '{text}'");
+                    self.say(set, message, "write ntia, cisa or bsi");
+                }
+                profile
             }
             None => {
                 self.say(require, "an empty require has no effect", "leave it out, or add minimumElements");
                 None
             }
         });
-        SbomRule { signers, max_age, packages, licenses, minimum }
+        let allowed = doc.allow.as_ref().map(|allow| self.allowed(allow)).unwrap_or_default();
+        let suppliers = doc.suppliers.as_ref().map(|rule| self.suppliers(rule)).unwrap_or_default();
+        SbomRule { signers, max_age, packages, licenses, minimum, allowed, suppliers }
     }
 
     pub(super) fn duration(&mut self, at: &At<String>) -> Option<SignedDuration> {

@@ -18,6 +18,7 @@ mod pattern;
 pub(crate) mod provenance;
 pub(crate) mod rules;
 pub(crate) mod scope;
+pub(crate) mod supply;
 pub(crate) mod vulnerabilities;
 
 use crate::authority::Authority;
@@ -32,11 +33,13 @@ pub use scope::Namespace;
 use scope::{Ground, Scope};
 use seaworthy_oci::{Location, Reference};
 use seaworthy_sbom::inventory::Ecosystem;
+use seaworthy_sbom::quality::Profile;
 use seaworthy_sbom::{license, purl::Purl, version::Range};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
+use supply::{Allowed, Suppliers};
 use vulnerabilities::VulnerabilityRule;
 
 /// What a policy's "no" does.
@@ -156,7 +159,9 @@ pub(crate) struct SbomRule {
     pub(crate) max_age: Option<SignedDuration>,
     pub(crate) packages: Vec<PackageDenial>,
     pub(crate) licenses: Vec<LicenseDenial>,
-    pub(crate) minimum: Option<MinimumElements>,
+    pub(crate) minimum: Option<Profile>,
+    pub(crate) allowed: Allowed,
+    pub(crate) suppliers: Suppliers,
 }
 
 #[derive(Debug, Clone)]
@@ -173,12 +178,6 @@ pub(crate) struct PackageDenial {
 pub(crate) struct LicenseDenial {
     pub(crate) text: String,
     pub(crate) pattern: license::Pattern,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MinimumElements {
-    /// NTIA 2021.
-    Ntia,
 }
 
 impl Wanted {
@@ -404,6 +403,8 @@ impl Policy {
                         packages: Vec::new(),
                         licenses: Vec::new(),
                         minimum: None,
+                        allowed: Allowed::default(),
+                        suppliers: Suppliers::default(),
                     });
                 }
             }
@@ -485,7 +486,9 @@ impl Policy {
             lines.extend(sbom.max_age.map(|age| format!("SBOM no older than {age:#}")));
             lines.extend(sbom.packages.iter().map(|p| format!("no package {} {}", p.name, p.text)));
             lines.extend(sbom.licenses.iter().map(|l| format!("no licence {}", l.text)));
-            lines.extend(sbom.minimum.map(|_| "SBOM with the NTIA minimum elements".to_owned()));
+            lines.extend(sbom.minimum.map(|set| format!("SBOM with the minimum elements '{}'", set.name())));
+            lines.extend(sbom.allowed.summary());
+            lines.extend(sbom.suppliers.summary());
         }
         lines.extend(self.provenance.iter().flat_map(|p| p.summary_lines(self)));
         lines.extend(self.image.iter().flat_map(ImageRule::summary_lines));

@@ -7,6 +7,7 @@
 use super::Mode;
 use super::image::ImageDoc;
 use super::provenance::ProvenanceDoc;
+use super::supply::{AllowDoc, SuppliersDoc};
 use super::vulnerabilities::VulnerabilitiesDoc;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -277,6 +278,10 @@ pub(super) struct SbomDoc {
     pub(super) max_age: Option<At<String>>,
     /// What no SBOM by these signers may list.
     pub(super) deny: Option<At<DenyDoc>>,
+    /// What every SBOM by these signers may list, and nothing else.
+    pub(super) allow: Option<At<AllowDoc>>,
+    /// Who may supply what these SBOMs list.
+    pub(super) suppliers: Option<At<SuppliersDoc>>,
     /// What one SBOM by these signers must have.
     pub(super) require: Option<At<RequireDoc>>,
 }
@@ -312,7 +317,7 @@ pub(super) struct PackageDoc {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RequireDoc {
-    /// A set of minimum elements: `ntia`.
+    /// A set of minimum elements: `ntia` (2021), `cisa` (2026) or `bsi` (TR-03183-2 v2.1).
     pub(super) minimum_elements: Option<At<String>>,
 }
 

@@ -5,15 +5,16 @@
 //! *Shortcomings* (too old, elements missing) speak against the document: one SBOM without them is enough.
 //! What cannot be told (a version without order, a licence that does not parse) is a denial.
 
-use super::{LicenseDenial, MinimumElements, PackageDenial, SbomRule};
+use super::{LicenseDenial, PackageDenial, SbomRule};
 use crate::limits;
 use crate::verdict::{Explanation, Refusal};
 use jiff::{SignedDuration, Timestamp};
 use seaworthy_oci::{Digest, Platform};
+use seaworthy_sbom::facts::DocumentFacts;
 use seaworthy_sbom::inventory::{Ecosystem, Inventory, Package};
 use seaworthy_sbom::license::{self, Denial};
 use seaworthy_sbom::purl::{Purl, pypi_name};
-use seaworthy_sbom::quality;
+use seaworthy_sbom::quality::{self, Profile};
 
 /// Clocks differ: a document may come from this far in the future.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -31,6 +32,8 @@ pub(crate) struct Target<'a> {
     pub(crate) digest: &'a Digest,
     pub(crate) platform: Option<&'a Platform>,
     pub(crate) now: Timestamp,
+    /// What the document says about itself, where a rule asks for it.
+    pub(crate) facts: Option<&'a DocumentFacts>,
 }
 
 /// Applies `rule` to `inventory`.
@@ -44,11 +47,13 @@ pub(crate) fn judge(rule: &SbomRule, inventory: &Inventory, target: Target<'_>) 
         if !rule.licenses.is_empty() {
             findings.denials.extend(denied_license(&rule.licenses, package));
         }
+        findings.denials.extend(rule.allowed.faults(package));
+        findings.denials.extend(rule.suppliers.faults(package));
     }
     bound(&mut findings.denials);
     findings.shortcomings.extend(rule.max_age.and_then(|age| too_old(inventory, age, target.now)));
-    if let Some(MinimumElements::Ntia) = rule.minimum {
-        findings.shortcomings.extend(minimum_elements(inventory));
+    if let Some(profile) = rule.minimum {
+        findings.shortcomings.extend(minimum_elements(profile, inventory, target.facts));
     }
     findings
 }
@@ -86,11 +91,11 @@ fn subject(inventory: &Inventory, target: Target<'_>) -> Vec<Explanation> {
     found
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     format!("'{}'", text.chars().take(150).collect::<String>().escape_debug())
 }
 
-fn label(package: &Package) -> String {
+pub(super) fn label(package: &Package) -> String {
     let version = package.version.as_deref().map(|v| format!(" {v}")).unwrap_or_default();
     let text = format!("{}{version}", package.name);
     shown(&text).trim_matches('\'').to_owned()
@@ -107,7 +112,7 @@ fn same_name(ecosystem: Ecosystem, a: &str, b: &str) -> bool {
 
 /// Whether `denial` means `package`: by its purl, or by its ecosystem and name. Either is enough, so that a
 /// document cannot hide a package by leaving one of them out.
-fn means(denial: &PackageDenial, package: &Package) -> bool {
+pub(super) fn means(denial: &PackageDenial, package: &Package) -> bool {
     let purl = package.purl.as_deref().and_then(|text| Purl::parse(text).ok());
     match (&denial.purl, &purl) {
         (Some(wanted), Some(found)) => {
@@ -203,8 +208,12 @@ fn too_old(inventory: &Inventory, max_age: SignedDuration, now: Timestamp) -> Op
     })
 }
 
-fn minimum_elements(inventory: &Inventory) -> Option<Explanation> {
-    let missing = quality::missing(inventory);
+fn minimum_elements(
+    profile: Profile,
+    inventory: &Inventory,
+    facts: Option<&DocumentFacts>,
+) -> Option<Explanation> {
+    let missing = quality::missing_of(profile, inventory, facts);
     if missing.is_empty() {
         return None;
     }
@@ -215,5 +224,8 @@ fn minimum_elements(inventory: &Inventory) -> Option<Explanation> {
             n => format!("{} in {n} packages", m.element.code()),
         })
         .collect();
-    Some(Explanation::new(Refusal::MinimumElementsMissing, format!("missing: {}", parts.join(", "))))
+    Some(Explanation::new(
+        Refusal::MinimumElementsMissing,
+        format!("missing of {}: {}", profile.name(), parts.join(", ")),
+    ))
 }

@@ -200,3 +200,172 @@ fn reasons_are_bounded() {
     denied(&verdict, Refusal::DeniedPackage, "and 150 more");
     assert!(verdict.explanations().len() < 60);
 }
+
+/// What is not among the allowed packages is denied, whatever it is.
+#[test]
+fn allowed_packages_and_nothing_else() {
+    let allow = |list: &str| format!("  allow: {{packages: [{list}]}}\n");
+    let bash = "{ecosystem: deb, name: bash, versions: '>=5.2'}";
+    allowed(&judge(&[spdx(TODAY, &[BASH])], &allow(bash)));
+    let both = judge(&[spdx(TODAY, &[BASH, XZ])], &allow(bash));
+    denied(&both, Refusal::PackageNotAllowed, "xz-utils 5.6.1-1 is not among the allowed packages");
+    let old = ("pkg:deb/debian/bash@5.1-6", "GPL-3.0-or-later");
+    denied(
+        &judge(&[spdx(TODAY, &[old])], &allow(bash)),
+        Refusal::PackageNotAllowed,
+        "in other versions alone",
+    );
+    let unknown = ("pkg:deb/debian/bash@no:such", "GPL-3.0-or-later");
+    denied(&judge(&[spdx(TODAY, &[unknown])], &allow(bash)), Refusal::CannotCompareVersion, "bash");
+    let nameless = ("pkg:deb/debian/bash", "GPL-3.0-or-later");
+    denied(&judge(&[spdx(TODAY, &[nameless])], &allow(bash)), Refusal::CannotCompareVersion, "bash");
+    // The same name in another ecosystem is another package.
+    let npm = ("pkg:npm/bash@9.0.0", "MIT");
+    denied(&judge(&[spdx(TODAY, &[npm])], &allow(bash)), Refusal::PackageNotAllowed, "bash 9.0.0");
+    // Two entries for one package: one that fits is enough.
+    let two = allow(
+        "{purl: pkg:deb/debian/bash, versions: '<1'}, {purl: pkg:deb/debian/bash, versions: '>=5, <6'}",
+    );
+    allowed(&judge(&[spdx(TODAY, &[BASH])], &two));
+    // Every SBOM by these signers, not the best of them.
+    let one_bad = judge(&[spdx(TODAY, &[BASH]), spdx(TODAY, &[XZ])], &allow(bash));
+    denied(&one_bad, Refusal::PackageNotAllowed, "xz-utils");
+    // What is denied stays denied.
+    let contradiction = "  allow: {packages: [{purl: pkg:deb/debian/bash}]}\n  deny: {packages: [{purl: pkg:deb/debian/bash}]}\n";
+    denied(&judge(&[spdx(TODAY, &[BASH])], contradiction), Refusal::DeniedPackage, "bash");
+}
+
+/// Each ecosystem's own order decides what is allowed, in the cases where another order would say the opposite.
+#[test]
+fn allowed_versions_in_the_ecosystems_own_order() {
+    for (purl, versions, inside) in [
+        ("pkg:deb/debian/a@1.0~rc1", "<1.0", true),
+        ("pkg:deb/debian/a@1:0.9", ">=1.0", true),
+        ("pkg:apk/alpine/a@1.0_rc1-r0", "<1.0-r0", true),
+        ("pkg:apk/alpine/a@1.0_p1-r0", "<1.0-r0", false),
+        ("pkg:rpm/fedora/a@1.0~rc1-1", "<1.0-1", true),
+        ("pkg:rpm/fedora/a@1.0^20240101-1", ">1.0-1", true),
+        ("pkg:npm/a@1.0.0-rc.10", ">1.0.0-rc.9", true),
+        ("pkg:npm/a@1.0.0-rc.1", ">=1.0.0", false),
+        ("pkg:pypi/a@1.0.post1", ">1.0", true),
+        ("pkg:pypi/a@1.0.dev1", "<1.0a1", true),
+        ("pkg:pypi/a@1!0.1", ">2020", true),
+        ("pkg:maven/g/a@1.0-alpha-1", "<1.0", true),
+        ("pkg:maven/g/a@1.0-sp1", ">1.0", true),
+        ("pkg:gem/a@1.0.a", "<1.0", true),
+        ("pkg:gem/a@1.0.0", "=1.0", true),
+        ("pkg:golang/example.com/a@v0.0.0-20200101000000-abcdefabcdef", "<0.0.1", true),
+        ("pkg:golang/example.com/a@v2.0.0+incompatible", ">=2.0.0", true),
+    ] {
+        let bare = purl.split('@').next().unwrap();
+        let lines = format!("  allow: {{packages: [{{purl: '{bare}', versions: '{versions}'}}]}}\n");
+        let verdict = judge(&[spdx(TODAY, &[(purl, "MIT")])], &lines);
+        let expected = if inside { Decision::Allow } else { Decision::Deny };
+        assert_eq!(verdict.decision, expected, "{purl} {versions}: {verdict:#?}");
+    }
+}
+
+#[test]
+fn allowed_licences_and_nothing_else() {
+    let allow = "  allow: {licenses: [MIT, 'GPL-3.0-*']}\n";
+    let of = |license: &'static str| judge(&[spdx(TODAY, &[("pkg:deb/debian/a@1", license)])], allow);
+    for good in ["MIT", "GPL-3.0-or-later", "MIT OR AGPL-3.0-only", "MIT AND GPL-3.0-only"] {
+        allowed(&of(good));
+    }
+    for bad in ["Apache-2.0", "MIT AND Apache-2.0", "Apache-2.0 OR BSD-3-Clause", "LicenseRef-own"] {
+        denied(&of(bad), Refusal::LicenseNotAllowed, "a 1 is under");
+    }
+    denied(&of("NOASSERTION"), Refusal::LicenseNotAllowed, "states no licence");
+    denied(&of("MIT AND ("), Refusal::LicenseNotAllowed, "a 1");
+}
+
+#[test]
+fn who_supplies_what_an_sbom_lists() {
+    let supplied = |supplier: Value| {
+        let mut document = spdx(TODAY, &[BASH]);
+        document["packages"][0]["supplier"] = supplier;
+        document
+    };
+    let debian = supplied("Organization: Debian Bash Team (bash@debian.example)".into());
+    let nobody = supplied("NOASSERTION".into());
+    for (lines, document, refusal) in [
+        ("  suppliers: {allow: ['Debian **']}\n", &debian, None),
+        ("  suppliers: {allow: ['debian bash team']}\n", &debian, None),
+        ("  suppliers: {allow: [Fedora]}\n", &debian, Some(Refusal::SupplierNotAllowed)),
+        ("  suppliers: {deny: ['**@debian.example**']}\n", &debian, Some(Refusal::SupplierDenied)),
+        ("  suppliers: {deny: [Fedora]}\n", &debian, None),
+        ("  suppliers: {allow: [Fedora]}\n", &nobody, None),
+        ("  suppliers: {required: true}\n", &nobody, Some(Refusal::SupplierMissing)),
+        ("  suppliers: {required: true}\n", &debian, None),
+    ] {
+        let verdict = judge(std::slice::from_ref(document), lines);
+        match refusal {
+            None => allowed(&verdict),
+            Some(code) => denied(&verdict, code, "bash 5.2.15-2"),
+        }
+    }
+}
+
+/// Each profile asks for its own elements, and says which are missing.
+#[test]
+fn minimum_elements_of_three_makes() {
+    let require = |set: &str| format!("  require: {{minimumElements: {set}}}\n");
+    let component = json!({
+        "type": "library", "name": "bash", "version": "5.2.15-2", "purl": "pkg:deb/debian/bash@5.2.15-2",
+        "supplier": { "name": "Debian", "contact": [{ "email": "bash@debian.example" }] },
+        "licenses": [{ "expression": "GPL-3.0-or-later" }],
+        "hashes": [{ "alg": "SHA-512", "content": "0".repeat(128) }],
+        "properties": [
+            { "name": "bsi:component:filename", "value": "bash.deb" },
+            { "name": "bsi:component:executable", "value": "executable" },
+            { "name": "bsi:component:archive", "value": "archive" },
+            { "name": "bsi:component:structured", "value": "structured" },
+        ],
+    });
+    let whole = json!({
+        "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "serialNumber": "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79",
+        "metadata": {
+            "timestamp": TODAY, "lifecycles": [{ "phase": "build" }],
+            "tools": { "components": [{ "type": "application", "name": "test", "version": "1" }] },
+            "manufacturer": { "name": "Harbour", "contact": [{ "email": "sbom@harbour.example" }] },
+            "component": { "type": "container", "name": "app", "bom-ref": "app" },
+        },
+        "components": [component], "compositions": [{ "aggregate": "complete" }],
+    });
+    let ask = |document: &Value, set: &str| {
+        let (mut lab, image) = lab(&[]);
+        let cyclonedx = "https://cyclonedx.org/bom";
+        lab.attach(&image, &Key::new(1).bundle(&statement(&image.digest, cyclonedx, document.clone())));
+        lab.judge(&image, rule(&require(set))).unwrap()
+    };
+    for set in ["ntia", "cisa", "bsi"] {
+        allowed(&ask(&whole, set));
+    }
+    let without = |pointer: &str| {
+        let mut document = whole.clone();
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        document.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field).unwrap();
+        document
+    };
+    for (pointer, set, words) in [
+        ("/metadata/lifecycles", "cisa", "missing of cisa: generation-context"),
+        ("/metadata/tools", "cisa", "missing of cisa: tool-name"),
+        ("/metadata/manufacturer", "cisa", "missing of cisa: author"),
+        ("/components/0/hashes", "cisa", "missing of cisa: strong-hash in 1 packages"),
+        ("/components/0/licenses", "cisa", "missing of cisa: license in 1 packages"),
+        ("/components/0/supplier", "ntia", "missing of ntia: supplier in 1 packages"),
+        ("/serialNumber", "bsi", "missing of bsi: document-id"),
+        ("/compositions", "bsi", "missing of bsi: completeness"),
+        ("/components/0/properties", "bsi", "file-name in 1 packages, executable in 1 packages"),
+        ("/components/0/hashes", "bsi", "missing of bsi: sha-512 in 1 packages"),
+    ] {
+        denied(&ask(&without(pointer), set), Refusal::MinimumElementsMissing, words);
+    }
+    let mut vulnerable = whole.clone();
+    vulnerable["vulnerabilities"] = json!([{ "id": "CVE-2026-1" }]);
+    denied(&ask(&vulnerable, "bsi"), Refusal::MinimumElementsMissing, "no-vulnerabilities");
+    allowed(&ask(&vulnerable, "cisa"));
+    // SPDX 2.3 has no place for some of it, and is no format that BSI takes.
+    let spdx = judge(&[spdx(TODAY, &[BASH])], &require("bsi"));
+    denied(&spdx, Refusal::MinimumElementsMissing, "document-format");
+}
