@@ -8,6 +8,7 @@ use std::path::PathBuf;
 pub(crate) enum Policy {
     Check(PolicyCheck),
     Test(PolicyTest),
+    Explain(PolicyExplain),
     Record(PolicyRecord),
     Import(PolicyImport),
 }
@@ -46,6 +47,32 @@ pub(crate) struct PolicyTest {
     /// A warning fails the run: a policy without a test, or never seen allowing or denying
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// Show the whole decision about an image as a tree
+///
+/// Every policy and why it applies, each requirement, each piece of evidence and what it counts for, and every question
+/// that was asked. The engine and the exit codes are those of `verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy policy explain registry.example/app:1.0 --policy policy.yaml
+  seaworthy policy explain oci:build --as registry.example/app --policy policy.yaml --output json")]
+pub(crate) struct PolicyExplain {
+    /// The image
+    pub(crate) image: String,
+    /// Policy file; with several, the strictest that applies decides
+    #[arg(long, value_name = "FILE", env = "SEAWORTHY_POLICY", value_delimiter = ',', required = true)]
+    pub(crate) policy: Vec<PathBuf>,
+    /// The name that the image is judged under; its own without it
+    #[arg(long = "as", value_name = "IMAGE")]
+    pub(crate) named: Option<String>,
+    /// Judge as the webhook would for this namespace; without it, a yes is a yes in each
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<seaworthy_verifier::Namespace>,
+    /// Judge for this platform; all platforms of an index without it
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Vec<String>,
 }
 
 /// Record a case for `policy test` from an image: its evidence, and the verdict that it gets now

@@ -13,6 +13,7 @@
 
 mod config;
 mod facts;
+mod looked;
 mod provenance;
 mod vulnerabilities;
 
@@ -34,6 +35,7 @@ use crate::{ImageName, Verifier};
 use facts::Facts;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+pub use looked::{Considered, Explained, Looked, PolicyEvidence};
 use seaworthy_oci::{
     Digest, Error as OciError, ErrorKind, Manifest, Pinned, Platform, RawManifest, Selector, Source,
 };
@@ -46,6 +48,7 @@ pub(crate) async fn judge(
     image: &Pinned,
     manifest: Option<RawManifest>,
     name: &ImageName,
+    seen: Option<&mut Vec<PolicyEvidence>>,
 ) -> Result<Verdict, Error> {
     let namespace = verifier.context.namespace.as_ref();
     let mut verdict = Verdict {
@@ -69,7 +72,7 @@ pub(crate) async fn judge(
             return Ok(verdict);
         }
     };
-    verdict.policies = match inspected(verifier, source, image, manifest, name, &policies).await {
+    verdict.policies = match inspected(verifier, source, image, manifest, name, &policies, seen).await {
         Ok(verdicts) => verdicts,
         Err(error) if policies.iter().all(|p| p.mode != Mode::Enforce) => {
             let why = Explanation::new(Refusal::CouldNotFindOut, error.to_string());
@@ -83,6 +86,19 @@ pub(crate) async fn judge(
     }
     conclude(&mut verdict);
     Ok(verdict)
+}
+
+/// [`judge`], with all that there is looked at, also where the answer is certain before.
+pub(crate) async fn explain(
+    verifier: &Verifier,
+    source: &dyn Source,
+    image: &Pinned,
+    manifest: RawManifest,
+    name: &ImageName,
+) -> Result<Explained, Error> {
+    let mut evidence = Vec::new();
+    let verdict = judge(verifier, source, image, Some(manifest), name, Some(&mut evidence)).await?;
+    Ok(Explained { considered: looked::considered(verifier, name, &verdict), verdict, evidence })
 }
 
 /// What could not be found out, where every requirement that an enforcing policy misses might be met if it were
@@ -203,6 +219,7 @@ async fn inspected(
     manifest: Option<RawManifest>,
     name: &ImageName,
     policies: &[Matching<'_>],
+    seen: Option<&mut Vec<PolicyEvidence>>,
 ) -> Result<Vec<PolicyVerdict>, Error> {
     if let Some(foregone) = policies.iter().map(Matching::foregone).collect() {
         return Ok(foregone);
@@ -212,11 +229,15 @@ async fn inspected(
     inspected.fetch_configs(source, policies).await?;
     inspected.look(verifier, source, policies, Look::Needed).await?;
     let verdicts = inspected.apply_all(policies);
-    if verdicts.iter().all(|v| v.decision == Decision::Allow) {
+    if seen.is_none() && verdicts.iter().all(|v| v.decision == Decision::Allow) {
         return Ok(verdicts);
     }
     inspected.look(verifier, source, policies, Look::Further).await?;
-    Ok(inspected.apply_all(policies))
+    let verdicts = inspected.apply_all(policies);
+    if let Some(seen) = seen {
+        *seen = inspected.evidence(policies, &verdicts);
+    }
+    Ok(verdicts)
 }
 
 /// The image and its platforms, before anything that is attached to them.

@@ -61,6 +61,7 @@ pub use blob::{
 pub use demand::{About, DemandError, Quorum};
 pub use error::Error;
 pub use identity::{Asked, Claim, Identity, IdentityError, IdentityRule};
+pub use judge::{Considered, Explained, Looked, PolicyEvidence};
 pub use key::{PUBLIC_KEY_BYTES, PublicKey};
 pub use policy::{ImageName, Mode, Namespace, Policy, PolicyError, Problem, Requirement};
 pub use statement::PredicateType;
@@ -130,7 +131,7 @@ impl Verifier {
         image: &Pinned,
         name: &ImageName,
     ) -> Result<Verdict, Error> {
-        judge::judge(self, source, image, None, name).await
+        judge::judge(self, source, image, None, name, None).await
     }
 
     /// [`Verifier::judge`] for a caller that has the manifest at hand, such as from
@@ -145,6 +146,21 @@ impl Verifier {
         manifest: RawManifest,
         name: &ImageName,
     ) -> Result<Verdict, Error> {
-        judge::judge(self, source, image, Some(manifest), name).await
+        judge::judge(self, source, image, Some(manifest), name, None).await
+    }
+
+    /// [`Verifier::judge_manifest`], with everything that was looked at: the same verdict, at the price of looking at
+    /// all that is there.
+    ///
+    /// # Errors
+    /// As [`Verifier::judge`].
+    pub async fn explain(
+        &self,
+        source: &dyn Source,
+        image: &Pinned,
+        manifest: RawManifest,
+        name: &ImageName,
+    ) -> Result<Explained, Error> {
+        judge::explain(self, source, image, manifest, name).await
     }
 }

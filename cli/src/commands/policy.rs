@@ -1,6 +1,7 @@
 //! `policy check`: can each policy mean what it says? And the other verbs of `policy`, a file each.
 
 mod cases;
+mod explain;
 mod import;
 mod record;
 mod test;
@@ -18,6 +19,7 @@ pub(crate) async fn run(command: &policy_args::Policy, options: &OpenOptions, pr
     match command {
         policy_args::Policy::Check(args) => check(args, printer),
         policy_args::Policy::Test(args) => test::run(args, printer).await,
+        policy_args::Policy::Explain(args) => explain::run(args, options, printer).await,
         policy_args::Policy::Record(args) => record::run(args, options, printer).await,
         policy_args::Policy::Import(args) => import::run(args, printer),
     }

@@ -23,6 +23,7 @@ mod outcomes;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
 mod pki;
+mod policy_explain;
 mod policy_import;
 mod policy_tests;
 mod rekor_v1;

@@ -345,6 +345,20 @@ fn policy_check() {
 }
 
 #[test]
+fn policy_explain() {
+    let world = World::new();
+    world.released("harbor", "harbor");
+    let explain = "policy explain oci:harbor --policy testdata/policies/demo.yaml";
+    snapshot!("policy-explain", world.run(explain));
+    snapshot!(
+        "policy-explain-denied",
+        world.run(&explain.replace("oci:harbor", "oci:testdata/images/harbor"))
+    );
+    snapshot!("policy-explain-no-policy", world.run(&format!("{explain} --as registry.example/app")));
+    snapshot!("policy-explain-json", world.run(&format!("{explain} --output json")));
+}
+
+#[test]
 fn policy_import() {
     let world = World::new();
     let import = |name: &str| world.run(&format!("policy import testdata/import/{name}.yaml"));

@@ -41,14 +41,14 @@ pub(crate) fn judge(rule: &SbomRule, inventory: &Inventory, target: Target<'_>) 
     let mut findings = Findings::default();
     findings.denials.extend(subject(inventory, target));
     for package in &inventory.packages {
-        for denial in &rule.packages {
-            findings.denials.extend(denied_package(denial, package));
-        }
+        let mut faults: Vec<Explanation> =
+            rule.packages.iter().filter_map(|denial| denied_package(denial, package)).collect();
         if !rule.licenses.is_empty() {
-            findings.denials.extend(denied_license(&rule.licenses, package));
+            faults.extend(denied_license(&rule.licenses, package));
         }
-        findings.denials.extend(rule.allowed.faults(package));
-        findings.denials.extend(rule.suppliers.faults(package));
+        faults.extend(rule.allowed.faults(package));
+        faults.extend(rule.suppliers.faults(package));
+        findings.denials.extend(faults.into_iter().map(|fault| fault.on(Vec::new(), package.purl.clone())));
     }
     bound(&mut findings.denials);
     findings.shortcomings.extend(rule.max_age.and_then(|age| too_old(inventory, age, target.now)));
