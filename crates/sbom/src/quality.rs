@@ -133,7 +133,7 @@ pub enum Element {
     StrongHash,
     /// The licence of a component.
     License,
-    /// CycloneDX 1.6 or later (SPDX 3.0.1 or later is not read).
+    /// CycloneDX 1.6 or later (SPDX 3.0.1 is not judged).
     DocumentFormat,
     /// An identifier of the document itself.
     DocumentId,
