@@ -831,7 +831,7 @@ pub(crate) struct AuthorityRotate {
     /// The authority's folder
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// What to replace; issuer and timestamps need keys/root.key in the folder
+    /// What to replace; issuer and timestamps need keys/root.key in the folder, unless the root is replaced too
     #[arg(required = true, value_enum, value_name = "WHAT")]
     pub(crate) parts: Vec<AuthorityPart>,
     #[command(flatten)]
@@ -851,6 +851,8 @@ pub(crate) enum AuthorityPart {
     Timestamps,
     /// The key of the built-in issuer: tokens made before are no longer believed
     Tokens,
+    /// The root, and with it issuer and timestamps; the old root's key is not needed
+    Root,
 }
 
 /// Copy an authority, also while it serves, to a folder that is consistent in itself

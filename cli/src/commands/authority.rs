@@ -159,6 +159,9 @@ struct Rotated {
 fn rotate(args: &AuthorityRotate, printer: &Printer) -> Outcome {
     use seaworthy_authority::Part;
     let mut parts = args.parts.clone();
+    if parts.contains(&AuthorityPart::Root) {
+        parts.extend([AuthorityPart::Issuer, AuthorityPart::Timestamps]);
+    }
     parts.sort_unstable();
     parts.dedup();
     let (replaced, parts): (Vec<_>, Vec<_>) = parts
@@ -169,6 +172,7 @@ fn rotate(args: &AuthorityRotate, printer: &Printer) -> Outcome {
             AuthorityPart::Issuer => ("issuer", Part::Issuer),
             AuthorityPart::Timestamps => ("timestamps", Part::Timestamps),
             AuthorityPart::Tokens => ("tokens", Part::Tokens),
+            AuthorityPart::Root => ("root", Part::Root),
         })
         .unzip();
     seaworthy_authority::rotate(&args.dir, &password(&args.dir, &args.password)?, &parts)?;

@@ -19,8 +19,13 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// How long the authority's own certificates are valid: ten years. What is below the root can be replaced ([`crate::rotate()`]).
+/// How long the authority's own certificates are valid: ten years. All of them can be replaced ([`crate::rotate()`]).
 const YEARS: i64 = 10;
+
+/// The end of a certificate of the authority's own that begins at `from`.
+pub(crate) fn until(from: Timestamp) -> Timestamp {
+    from + SignedDuration::from_hours(YEARS * 365 * 24)
+}
 
 /// What a new authority is made from.
 #[derive(Debug)]
@@ -135,7 +140,7 @@ fn fill(dir: &Path, options: &Init<'_>, address: &Address) -> Result<()> {
     let (log_key, ct_key, _) = (key("log")?, key("ct")?, key("tokens")?);
 
     let from = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-    let until = from + SignedDuration::from_hours(YEARS * 365 * 24);
+    let until = until(from);
     let unreadable = || Error::local("cannot read the certificate that was just made");
     let read = |der: Vec<u8>| Certificate::read(&der).ok_or_else(unreadable);
     let organization = options.organization;

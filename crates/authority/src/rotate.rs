@@ -2,7 +2,8 @@
 //!
 //! The old key's window in the trusted root is ended, and the new one's begins; what was signed stays good. The server
 //! must be stopped, so that nothing is signed with a key whose window has ended. The root's key is read for
-//! certificates alone. A closed log is kept and served under a number; its private key is deleted, because a log
+//! certificates alone. A new root brings a new issuer and new timestamps with it, and the old root stays in the trusted
+//! root, for what was signed below it. A closed log is kept and served under a number; its private key is deleted, because a log
 //! that nobody can sign for is one that nobody can fork. (What a plugin keeps, it keeps: it must be disabled there.)
 //!
 //! All that is new is made in `rotation.new`, which is then renamed to `rotation`: from that moment on the rotation has
@@ -39,6 +40,8 @@ pub enum Part {
     Timestamps,
     /// The key of the built-in issuer; tokens made before are no longer believed.
     Tokens,
+    /// The root, and with it what is below: issuer and timestamps. The old root's key is not needed.
+    Root,
 }
 
 /// Whether a rotation was begun, or is being prepared.
@@ -100,15 +103,31 @@ impl Making<'_> {
         let mut root = trust::read(self.dir, TRUSTED_ROOT)?;
         let organization = trust::organization(&root)?;
         let from = Timestamp::from_second(self.now.as_second()).unwrap_or(self.now);
-        for part in parts {
+        let mut parts = parts.to_vec();
+        if parts.contains(&Part::Root) {
+            parts.extend([Part::Issuer, Part::Timestamps]);
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        let above = match parts.iter().any(|part| matches!(part, Part::Issuer | Part::Timestamps)) {
+            true => Some(self.above(&parts, &organization, from)?),
+            false => None,
+        };
+        for part in &parts {
             match part {
                 Part::Log => self.log(Log::Signatures, "tlogs", &self.address.url, &mut root, from)?,
                 Part::CertificateLog => {
                     let url = format!("{}/ct", self.address.url);
                     self.log(Log::Certificates, "ctlogs", &url, &mut root, from)?;
                 }
-                Part::Issuer | Part::Timestamps => self.certificate(*part, &organization, &mut root, from)?,
+                Part::Issuer | Part::Timestamps => {
+                    if let Some(above) = &above {
+                        self.certificate(*part, &organization, above, &mut root, from)?;
+                    }
+                }
                 Part::Tokens => drop(self.key("tokens")?),
+                // It was made above; the trusted root has it in the chains of what is below it.
+                Part::Root => {}
             }
         }
         let signing_config = trust::read(self.dir, trust::SIGNING_CONFIG)?;
@@ -147,7 +166,16 @@ impl Making<'_> {
         trust::succeed(root, list, "/publicKey/validFor", self.end(0), Some(&closed), next)
     }
 
-    fn certificate(&self, part: Part, organization: &str, root: &mut Value, from: Timestamp) -> Result<()> {
+    /// The root that signs new certificates, and its key: the one that is there, or a new one.
+    fn above(&self, parts: &[Part], organization: &str, from: Timestamp) -> Result<(Certificate, Key)> {
+        if parts.contains(&Part::Root) {
+            let key = self.key("root")?;
+            let der = x509::root(organization, &key, from, crate::init::until(from))?;
+            let made = Certificate::read(&der)
+                .ok_or_else(|| Error::local("cannot read the certificate that was just made"))?;
+            write(&self.new.join("certs").join("root.pem"), pem("CERTIFICATE", &der).as_bytes())?;
+            return Ok((made, key));
+        }
         let above = certificate(self.dir, "root", None)?;
         let above_key = Key::open(self.dir, "root", self.password).map_err(|e| {
             e.hint("the root's key signs new certificates: put it back into keys/ for as long")
@@ -155,15 +183,26 @@ impl Making<'_> {
         if above_key.public_key().as_spki_der() != above.spki {
             return Err(Error::broken("certs/root.pem is not the certificate of keys/root.key"));
         }
+        Ok((above, above_key))
+    }
+
+    fn certificate(
+        &self,
+        part: Part,
+        organization: &str,
+        (above, above_key): &(Certificate, Key),
+        root: &mut Value,
+        from: Timestamp,
+    ) -> Result<()> {
         let name = if part == Part::Issuer { "issuer" } else { "timestamp" };
         let key = self.key(name)?;
         let make = if part == Part::Issuer { x509::issuing } else { x509::timestamping };
-        let der = make(organization, key.public_key(), &above, &above_key, from)?;
+        let der = make(organization, key.public_key(), above, above_key, from)?;
         let made = Certificate::read(&der)
             .ok_or_else(|| Error::local("cannot read the certificate that was just made"))?;
         write(&self.new.join("certs").join(format!("{name}.pem")), pem("CERTIFICATE", &der).as_bytes())?;
         let url = &self.address.url;
-        let chain = [&made, &above];
+        let chain = [&made, above];
         let (list, end, next) = match part {
             // The certificates that it gave out are used until they end.
             Part::Issuer => (

@@ -72,6 +72,52 @@ async fn what_was_signed_before_a_rotation_and_after_it_is_good_under_the_new_tr
     authority.stop().await;
 }
 
+/// A new root within one authority: what the old one certified stays good by its window, in its time and no longer, and
+/// the old root's key may be gone.
+#[tokio::test]
+async fn a_new_root_brings_what_is_below_it_and_the_old_one_stays_for_its_time() {
+    let mut authority = Running::start().await;
+    let before = authority.sign(WHO, b"before").await;
+    let old = TrustedRoot::from_file(authority.dir.join("trusted_root.json")).unwrap();
+    authority.pause().await;
+    let root_of = |dir: &Path| std::fs::read(dir.join("certs/root.pem")).unwrap();
+    let first = root_of(&authority.dir);
+    std::fs::remove_file(authority.dir.join("keys/root.key")).unwrap();
+    rotate(&authority.dir, &authority.password, &[Part::Issuer]).unwrap_err();
+    rotate(&authority.dir, &authority.password, &[Part::Root]).unwrap();
+    assert_ne!(first, root_of(&authority.dir));
+    authority.resume().await;
+    let after = authority.sign(WHO, b"after").await;
+    for (bundle, text) in [(&before, &b"before"[..]), (&after, b"after")] {
+        authority.judge(bundle, text, WHO).unwrap();
+    }
+    authority.judge_by(&old, &after, b"after", WHO).unwrap_err();
+    let now = trusted_root(&authority.dir);
+    for list in ["certificateAuthorities", "timestampAuthorities"] {
+        let all = now[list].as_array().unwrap();
+        assert_eq!(all.len(), 2);
+        assert!(all[0]["validFor"]["end"].is_string() && all[1]["validFor"]["end"].is_null());
+        let root = |at: usize| &all[at]["certChain"]["certificates"][1];
+        assert_ne!(root(0), root(1), "{list}");
+    }
+    // Below a root whose window was over when it signed, nothing is good.
+    let mut over = now.clone();
+    over["certificateAuthorities"][0]["validFor"]["start"] = "2020-01-01T00:00:00Z".into();
+    over["certificateAuthorities"][0]["validFor"]["end"] = "2020-01-02T00:00:00Z".into();
+    let over = TrustedRoot::from_json(&over.to_string()).unwrap();
+    authority.judge_by(&over, &before, b"before", WHO).unwrap_err();
+    authority.judge_by(&over, &after, b"after", WHO).unwrap();
+    // And once more, by the key that is there now.
+    authority.pause().await;
+    rotate(&authority.dir, &authority.password, &[Part::Root, Part::Issuer, Part::Log]).unwrap();
+    authority.resume().await;
+    let last = authority.sign(WHO, b"last").await;
+    for (bundle, text) in [(&before, &b"before"[..]), (&after, b"after"), (&last, b"last")] {
+        authority.judge(bundle, text, WHO).unwrap();
+    }
+    authority.stop().await;
+}
+
 /// A crash anywhere after the rotation was begun: whoever has the folder next finishes it.
 #[tokio::test]
 async fn a_rotation_that_broke_off_is_finished_by_the_next_start() {
