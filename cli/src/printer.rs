@@ -25,6 +25,8 @@ pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) struct Printer {
     format: OutputFormat,
     talk: Talk,
+    /// Several bars at once, each in its line.
+    bars: indicatif::MultiProgress,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +68,7 @@ impl Printer {
         } else {
             Talk::Plain
         };
-        Self { format: global.output, talk }
+        Self { format: global.output, talk, bars: indicatif::MultiProgress::new() }
     }
 
     /// Whether one JSON document is wanted.
@@ -133,7 +135,7 @@ impl Printer {
             "{msg:24!} {bar:28.green/dim} {bytes:>10}/{total_bytes:10} {bytes_per_sec}",
         )
         .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
-        indicatif::ProgressBar::new(bytes).with_style(style).with_message(what.to_owned())
+        self.bars.add(indicatif::ProgressBar::new(bytes).with_style(style).with_message(what.to_owned()))
     }
 }
 

@@ -9,6 +9,9 @@
 use crate::exit::{Exit, Failure, Outcome};
 use crate::printer::Printer;
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream;
 use seaworthy_oci::closure::{Attachment, Closure, Via};
 use seaworthy_oci::{
     BlobContent, BlobReader, Descriptor, Digest, Location, Manifest, Pushed, RawManifest, Selector, Sink,
@@ -102,6 +105,15 @@ pub(crate) struct Transfer<'a> {
     skipped: BTreeSet<Digest>,
 }
 
+/// Blobs of one image that are sent at once: what docker sends at once to a registry, and one more.
+const BLOBS_AT_ONCE: usize = 4;
+
+/// What became of a blob; `how` is none where it lies elsewhere for good.
+struct Sent {
+    digest: Digest,
+    how: Option<Pushed>,
+}
+
 /// A blob on its way.
 struct Content<'a> {
     source: &'a dyn Source,
@@ -155,8 +167,30 @@ impl<'a> Transfer<'a> {
         let mut moved = Moved { manifests: closure.manifests().len(), ..Moved::default() };
         let mut blobs = closure.image_blobs()?;
         blobs.append(&mut closure.evidence_blobs()?);
-        for blob in blobs.values().filter(|blob| !self.skipped.contains(&blob.digest)).collect::<Vec<_>>() {
-            self.blob(source, blob, sink, &mut moved.blobs).await?;
+        let mut wanted = blobs.values().filter(|blob| !self.skipped.contains(&blob.digest));
+        // By the first one the registry is known: who we are, and what it wants to hear.
+        let mut sent = Vec::new();
+        if let Some(first) = wanted.next() {
+            sent.push(self.blob(source, first, sink).await?);
+        }
+        let rest: Vec<BoxFuture<'_, Outcome<Sent>>> =
+            wanted.map(|blob| Box::pin(self.blob(source, blob, sink)) as BoxFuture<'_, _>).collect();
+        let mut running = stream::iter(rest).buffered(BLOBS_AT_ONCE);
+        while let Some(one) = running.next().await {
+            sent.push(one?);
+        }
+        drop(running);
+        for Sent { digest, how } in sent {
+            match how {
+                Some(Pushed::Uploaded) => moved.blobs.uploaded += 1,
+                Some(Pushed::Existed) => moved.blobs.existed += 1,
+                Some(Pushed::Mounted) => moved.blobs.mounted += 1,
+                None => {
+                    moved.blobs.elsewhere += 1;
+                    continue;
+                }
+            }
+            self.pushed.entry(digest).or_insert_with(|| sink.location().clone());
         }
         let Some((root, parts)) = closure.image.split_last() else {
             return Err(Failure::local("an image without a manifest"));
@@ -186,35 +220,22 @@ impl<'a> Transfer<'a> {
         Ok(moved)
     }
 
-    async fn blob(
-        &mut self,
-        source: &dyn Source,
-        blob: &Descriptor,
-        sink: &dyn Sink,
-        counts: &mut Blobs,
-    ) -> Outcome<()> {
+    async fn blob(&self, source: &dyn Source, blob: &Descriptor, sink: &dyn Sink) -> Outcome<Sent> {
+        let sent = |how| Ok(Sent { digest: blob.digest.clone(), how });
         let left_out = self.left_out.contains(&blob.digest);
         if !blob.urls.is_empty() && !left_out && !sink.has_blob(blob).await? {
             match source.blob(blob).await {
                 Ok(_) => {}
-                Err(e) if e.is_not_found() => {
-                    counts.elsewhere += 1;
-                    return Ok(());
-                }
+                Err(e) if e.is_not_found() => return sent(None),
                 Err(e) => return Err(e.into()),
             }
         }
         let mount = self.pushed.get(&blob.digest);
         let content = Content { source, descriptor: blob, mount, left_out };
         let bar = self.printer.bar(&format!("push {}", blob.digest.short()), blob.size);
-        match sink.push_blob(blob, &content).await? {
-            Pushed::Uploaded => counts.uploaded += 1,
-            Pushed::Existed => counts.existed += 1,
-            Pushed::Mounted => counts.mounted += 1,
-        }
+        let how = sink.push_blob(blob, &content).await?;
         bar.finish_and_clear();
-        self.pushed.entry(blob.digest.clone()).or_insert_with(|| sink.location().clone());
-        Ok(())
+        sent(Some(how))
     }
 }
 
@@ -288,10 +309,12 @@ fn holds(there: Option<&RawManifest>, ours: &RawManifest) -> Outcome<bool> {
     let (Manifest::Image(there), Manifest::Image(ours)) = (there.parse()?, ours.parse()?) else {
         return Ok(false);
     };
-    let same = |a: &Descriptor, b: &Descriptor| {
-        (&a.digest, &a.media_type, &a.annotations) == (&b.digest, &b.media_type, &b.annotations)
+    // What stands beside a layer may have become more: a log entry that somebody added.
+    let says_all = |there: &Descriptor, ours: &Descriptor| {
+        (&there.digest, &there.media_type) == (&ours.digest, &ours.media_type)
+            && ours.annotations.iter().all(|(name, value)| there.annotations.get(name) == Some(value))
     };
-    Ok(ours.layers.iter().all(|layer| there.layers.iter().any(|l| same(l, layer))))
+    Ok(ours.layers.iter().all(|layer| there.layers.iter().any(|l| says_all(l, layer))))
 }
 
 /// Reads everything back from `place`, which should have been opened anew: every manifest by its digest, and

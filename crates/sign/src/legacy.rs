@@ -5,7 +5,8 @@
 //! there before the manifest that names it. An edit that finds another list of layers than the one whose
 //! configuration was pushed therefore stops, the configuration is pushed, and the edit starts again.
 //!
-//! Refused: tags that hold an index. Layers that we did not make are kept as they are.
+//! Refused: tags that hold an index. Layers that we did not make are kept as they are. The same signature with more
+//! beside it (a log entry, a timestamp) completes the layer that is there; where the two contradict each other, both stay.
 
 use crate::attach::Change;
 use crate::error::{Error, ErrorKind, Result};
@@ -70,6 +71,21 @@ fn same(a: &Descriptor, b: &Descriptor) -> bool {
         && a.annotations.get(SIGNATURE_ANNOTATION) == b.annotations.get(SIGNATURE_ANNOTATION)
 }
 
+/// Whether an annotation may be missing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    Allowed,
+    Refused,
+}
+
+/// Whether `there` says everything beside it that `ours` says; where lacks are allowed, whether nothing contradicts.
+fn says(there: &Descriptor, ours: &Descriptor, lack: Lack) -> bool {
+    ours.annotations.iter().all(|(name, value)| match there.annotations.get(name) {
+        Some(found) => found == value,
+        None => lack == Lack::Allowed,
+    })
+}
+
 /// One run of the edit: what should be under the tag, given what is there.
 fn edit(
     current: Option<&RawManifest>,
@@ -92,13 +108,16 @@ fn edit(
         },
     };
     let dropped = |l: &Descriptor| drop.contains(&l.digest) && !same(l, layer);
-    let present = image.layers.iter().any(|l| same(l, layer));
+    let present = image.layers.iter().any(|l| same(l, layer) && says(l, layer, Lack::Refused));
     if present && !image.layers.iter().any(dropped) {
         lock(state).manifest = current.map(|raw| raw.descriptor.clone());
         return Ok(None);
     }
     image.layers.retain(|l| !dropped(l));
-    if !present {
+    let less = image.layers.iter_mut().find(|l| same(l, layer) && says(l, layer, Lack::Allowed));
+    if let (false, Some(there)) = (present, less) {
+        there.annotations.extend(layer.annotations.clone());
+    } else if !present {
         if image.layers.len() >= limits::IMAGE_LAYERS {
             let value = limits::IMAGE_LAYERS as u64;
             return Err(ErrorKind::LimitExceeded { limit: "IMAGE_LAYERS", value });

@@ -441,3 +441,38 @@ fn rekor_v1_takes_keys_of_every_kind_and_large_statements() {
     place.world.run(&format!("attest-blob {BY} --predicate large.json --bundle who.att file")).expect(0);
     place.verify_file("who.att").expect(0);
 }
+
+/// The same signature, logged here and not there: a copy completes what is there, and takes nothing away.
+#[test]
+fn a_copy_completes_a_signature_of_the_older_form() {
+    let place = Place::new();
+    let log = RekorV1::start();
+    place.configure_v1(&log);
+    let form = "--key testdata/keys/demo.key --signature-format legacy --sign-container-identity registry.example/app";
+    for image in ["logged", "plain", "there"] {
+        place.world.image("harbor", image);
+        let logged = format!("--rekor-url {} --trusted-root root.json", log.server.url);
+        let how = if image == "logged" { logged.as_str() } else { "" };
+        place.world.run(&format!("sign oci:{image} {form} {how}")).expect(0).says("added");
+    }
+    let verify = |code: i32| {
+        place
+            .world
+            .run("verify oci:there --key testdata/keys/demo.pub --trusted-root root.json --offline")
+            .expect(code);
+    };
+    verify(1);
+    let change = |from: &str| {
+        let copied = place.world.run(&format!("copy oci:{from} oci:there --output json")).expect(0).json();
+        let changes = copied["evidence"].as_array().unwrap().clone();
+        assert_eq!(changes.len(), 1, "{changes:?}");
+        changes[0]["change"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(change("logged"), "merged");
+    verify(0);
+    assert_eq!(change("logged"), "already-there");
+    assert_eq!(change("plain"), "already-there");
+    verify(0);
+    let tree = place.world.run("tree oci:there --output json").expect(0).json();
+    assert_eq!(tree["subjects"][0]["evidence"].as_array().unwrap().len(), 1);
+}
