@@ -8,6 +8,7 @@
 mod airgap;
 mod blob;
 mod choices;
+mod cookbook;
 mod denials;
 mod documents;
 mod fake;
