@@ -237,7 +237,7 @@ impl Counted {
                     .hint("name them in the policy"));
             }
             let policies = crate::commands::policy::load(&self.policy)?;
-            let matching = policies.iter().filter(|policy| policy.matches(name));
+            let matching = policies.policies.iter().filter(|policy| policy.matches(name));
             let found: Vec<Authority> = matching.flat_map(|policy| policy.authorities().to_vec()).collect();
             if found.is_empty() {
                 return Err(Failure::usage(format!("no policy of these files matches {name}"))

@@ -21,6 +21,7 @@ use crate::ahead::Contents;
 use crate::check::{self, Claim, Examined, Outcome, Question};
 use crate::error::Error;
 use crate::evidence::{self, Item, Kind, Tagged};
+use crate::policy::exceptions::{self, Exception, Place};
 use crate::policy::image::config::Config;
 use crate::policy::rules::{self, Findings, Target};
 use crate::policy::scope::{self, Matching};
@@ -41,6 +42,7 @@ use seaworthy_oci::{
 };
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 pub(crate) async fn judge(
     verifier: &Verifier,
@@ -126,6 +128,7 @@ fn unknown(policy: &Matching<'_>, why: Explanation) -> PolicyVerdict {
         mode: policy.mode,
         decision: Decision::Deny,
         refusals: vec![why],
+        expired_exceptions: Vec::new(),
         subjects: Vec::new(),
     }
 }
@@ -158,10 +161,19 @@ fn conclude(verdict: &mut Verdict) {
             let plural = if names.len() == 1 { "policy" } else { "policies" };
             match met {
                 0 => format!("{plural} {} ask for nothing", names.join(", ")),
-                _ => format!("{plural} {} met ({met} requirements)", names.join(", ")),
+                _ => format!("{plural} {} met ({met} requirements{})", names.join(", "), excepted(verdict)),
             }
         }
     };
+}
+
+/// What a yes owes to exceptions.
+fn excepted(verdict: &Verdict) -> String {
+    let count = verdict.requirements().map(|r| r.excepted.len()).sum::<usize>();
+    match verdict.until() {
+        Some(until) => format!(", {count} refusals excepted until {until}"),
+        None => String::new(),
+    }
 }
 
 fn mode_name(mode: Mode) -> &'static str {
@@ -199,6 +211,7 @@ struct Inspected {
     configs: BTreeMap<Digest, Result<Config, Explanation>>,
     now: Timestamp,
     name: ImageName,
+    exceptions: Arc<Vec<Exception>>,
 }
 
 /// How far is looked.
@@ -282,6 +295,7 @@ async fn walk(
         configs: BTreeMap::new(),
         now: verifier.context.now,
         name: name.clone(),
+        exceptions: Arc::clone(&verifier.exceptions),
     })
 }
 
@@ -474,6 +488,7 @@ impl Inspected {
         if let Some(foregone) = policy.foregone() {
             return foregone;
         }
+        let mut expired_exceptions = Vec::new();
         let subjects: Vec<SubjectVerdict> = self
             .subjects
             .iter()
@@ -497,6 +512,13 @@ impl Inspected {
                 if let Some(rule) = policy.image.as_ref().filter(|_| subject.role != Role::Index) {
                     requirements.push(self.image(policy, rule, subject, pieces, self.now));
                 }
+                if let Some(asked_for) = self.subjects.first().map(|s| &s.digest) {
+                    let digests = [asked_for, &subject.digest];
+                    let place = Place { policy: policy.name(), name: &self.name, digests, now: self.now };
+                    for requirement in &mut requirements {
+                        expired_exceptions.extend(exceptions::lift(&self.exceptions, place, requirement));
+                    }
+                }
                 SubjectVerdict {
                     digest: subject.digest.to_string(),
                     role: subject.role,
@@ -505,6 +527,8 @@ impl Inspected {
                 }
             })
             .collect();
+        expired_exceptions.sort();
+        expired_exceptions.dedup();
         let mut met = subjects.iter().flat_map(|s| &s.requirements).peekable();
         // A policy always requires something of some subject; if nothing came out, something was missed.
         let good = self.structure.is_empty() && met.peek().is_some() && met.all(|r| r.met);
@@ -513,6 +537,7 @@ impl Inspected {
             mode: policy.mode,
             decision: if good { Decision::Allow } else { Decision::Deny },
             refusals: self.structure.clone(),
+            expired_exceptions,
             subjects,
         }
     }
@@ -695,6 +720,7 @@ impl<'a> Tally<'a> {
             signers: self.signers,
             evidence: self.good.iter().map(|p| p.evidence.clone()).collect(),
             refusals,
+            excepted: Vec::new(),
             suppressed: Vec::new(),
         }
     }

@@ -63,17 +63,20 @@ pub use error::Error;
 pub use identity::{Asked, Claim, Identity, IdentityError, IdentityRule};
 pub use judge::{Considered, Explained, Looked, PolicyEvidence};
 pub use key::{PUBLIC_KEY_BYTES, PublicKey};
-pub use policy::{ImageName, Mode, Namespace, Policy, PolicyError, Problem, Requirement};
+pub use policy::{
+    Exception, ImageName, Mode, Namespace, Policy, PolicyError, PolicySet, Problem, Requirement,
+};
 pub use statement::PredicateType;
 pub use trust::{TRUSTED_ROOT_BYTES, Trust};
 pub use trust_file::TrustFile;
 pub use verdict::{
-    Decision, Explanation, PolicyVerdict, Refusal, RequirementVerdict, Role, Signer, SubjectVerdict,
-    VERDICT_VERSION, Verdict,
+    Decision, Excepted, ExceptionNote, Explanation, PolicyVerdict, Refusal, RequirementVerdict, Role, Signer,
+    SubjectVerdict, Suppressed, VERDICT_VERSION, Verdict,
 };
 
 use jiff::Timestamp;
 use seaworthy_oci::{Pinned, Platform, RawManifest, Source};
+use std::sync::Arc;
 
 /// What a judgement depends on besides image and policies.
 #[derive(Debug, Clone)]
@@ -100,19 +103,19 @@ pub enum Platforms {
 #[derive(Debug)]
 pub struct Verifier {
     policies: Vec<Policy>,
+    exceptions: Arc<Vec<Exception>>,
     context: Context,
 }
 
 impl Verifier {
-    /// A verifier for `policies`.
+    /// A verifier for `policies`, and for the exceptions from them, if there are any.
     ///
     /// # Errors
-    /// Where two policies have one name: it would not be clear which of them a verdict speaks of.
-    pub fn new(policies: Vec<Policy>, context: Context) -> Result<Self, PolicyError> {
-        let mut policies = policies;
-        policies.sort_by(|a, b| a.name().cmp(b.name()));
-        policy::unique_names(&policies)?;
-        Ok(Self { policies, context })
+    /// Where two policies or exceptions have one name: it would not be clear which of them a verdict speaks of. Where
+    /// an exception is from a policy that is not there.
+    pub fn new(policies: impl Into<PolicySet>, context: Context) -> Result<Self, PolicyError> {
+        let PolicySet { policies, exceptions } = policies.into().consistent()?;
+        Ok(Self { policies, exceptions: Arc::new(exceptions), context })
     }
 
     /// The policies, sorted by name.

@@ -6,6 +6,7 @@
 //! There is no third decision: what could not be found out is an [`crate::Error`], not a verdict.
 
 use crate::policy::{Mode, Namespace};
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -403,6 +404,9 @@ pub struct PolicyVerdict {
     /// Why its rules could not be applied, where they could not (only in warn and audit mode).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Explanation>,
+    /// Exceptions that would lift a refusal of it, and are over: they do nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expired_exceptions: Vec<ExceptionNote>,
     /// The image or index, then each platform.
     pub subjects: Vec<SubjectVerdict>,
 }
@@ -451,9 +455,47 @@ pub struct RequirementVerdict {
     /// Why it is not met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Explanation>,
+    /// Refusals that exceptions lift. Where nothing else stands against it, the requirement counts as met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub excepted: Vec<Excepted>,
     /// Vulnerabilities that would stand against it, and do not count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suppressed: Vec<Suppressed>,
+}
+
+/// A refusal that does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Excepted {
+    /// The refusal.
+    pub refusal: Explanation,
+    /// All exceptions that lift it. Never empty.
+    pub by: Vec<ExceptionNote>,
+}
+
+/// An exception, as a verdict names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExceptionNote {
+    /// Its name.
+    pub exception: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why it was made.
+    pub reason: String,
+    /// When it ends, or ended.
+    #[serde(serialize_with = "as_text")]
+    pub until: Timestamp,
+}
+
+fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+impl fmt::Display for ExceptionNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} until {}: {}", self.exception, self.owner, self.until, self.reason)
+    }
 }
 
 /// A vulnerability that was found and does not count.
@@ -527,6 +569,7 @@ impl RequirementVerdict {
             signers: Vec::new(),
             evidence: Vec::new(),
             refusals: Vec::new(),
+            excepted: Vec::new(),
             suppressed: Vec::new(),
         }
     }
@@ -552,6 +595,18 @@ impl Verdict {
             )
         });
         self.refusals.iter().chain(of_policies).flat_map(Explanation::walk).collect()
+    }
+
+    /// Every requirement of every policy.
+    pub fn requirements(&self) -> impl Iterator<Item = &RequirementVerdict> {
+        self.policies.iter().flat_map(|p| &p.subjects).flat_map(|s| &s.requirements)
+    }
+
+    /// When the first of the exceptions ends that it rests on; none where it rests on none. It must not be remembered
+    /// for longer.
+    pub fn until(&self) -> Option<Timestamp> {
+        let of = |e: &Excepted| e.by.iter().map(|note| note.until).max();
+        self.requirements().flat_map(|r| &r.excepted).filter_map(of).min()
     }
 
     /// Whether `code` stands anywhere in the tree.

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::policy_args::{self, PolicyCheck};
 use crate::printer::{BAD, GOOD, Printer, paint, plain};
 use seaworthy_oci::OpenOptions;
-use seaworthy_verifier::{Mode, Policy, PolicyError, Problem};
+use seaworthy_verifier::{Mode, PolicyError, PolicySet, Problem};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -26,10 +26,15 @@ pub(crate) async fn run(command: &policy_args::Policy, options: &OpenOptions, pr
 }
 
 /// Loads the policies of all `files`.
-pub(crate) fn load(files: &[PathBuf]) -> Outcome<Vec<Policy>> {
-    let mut policies = Vec::new();
+pub(crate) fn load(files: &[PathBuf]) -> Outcome<PolicySet> {
+    load_at(files, context::now())
+}
+
+/// [`load`], as of `now`.
+fn load_at(files: &[PathBuf], now: jiff::Timestamp) -> Outcome<PolicySet> {
+    let mut policies = PolicySet::default();
     for file in files {
-        policies.extend(Policy::load(file, context::now()).map_err(|e| failure(&e))?);
+        policies.extend(PolicySet::load(file, now).map_err(|e| failure(&e))?);
     }
     Ok(policies)
 }
@@ -47,7 +52,15 @@ struct Checked {
     good: bool,
     policies: Vec<Named>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    exceptions: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
+}
+
+impl Checked {
+    fn bad(file: String, problems: Vec<Problem>) -> Self {
+        Self { file, good: false, policies: Vec::new(), exceptions: Vec::new(), problems }
+    }
 }
 
 #[derive(Serialize)]
@@ -58,24 +71,27 @@ struct Named {
 
 fn check(args: &PolicyCheck, printer: &Printer) -> Outcome {
     let mut checked: Vec<Checked> = Vec::new();
-    let mut all: Vec<Policy> = Vec::new();
+    let mut all = PolicySet::default();
     for file in &args.files {
         let name = file.display().to_string();
-        checked.push(match Policy::load(file, context::now()) {
+        checked.push(match PolicySet::load(file, context::now()) {
             Ok(policies) => {
-                let named = policies.iter().map(|p| Named { name: p.name().to_owned(), mode: p.mode() });
-                let entry = Checked { file: name, good: true, policies: named.collect(), problems: vec![] };
+                let named =
+                    policies.policies.iter().map(|p| Named { name: p.name().to_owned(), mode: p.mode() });
+                let named = named.collect();
+                let exceptions = policies.exceptions.iter().map(|e| e.name().to_owned()).collect();
+                let entry = Checked { file: name, good: true, policies: named, exceptions, problems: vec![] };
                 all.extend(policies);
                 entry
             }
-            Err(error) => Checked { file: name, good: false, policies: vec![], problems: error.problems },
+            Err(error) => Checked::bad(name, error.problems),
         });
     }
     // Two files may each be good and still not go together.
     let (now, platforms) = (context::now(), Default::default());
     let context = seaworthy_verifier::Context { now, platforms, namespace: None };
     if let Err(error) = seaworthy_verifier::Verifier::new(all, context) {
-        checked.push(Checked { file: error.origin, good: false, policies: vec![], problems: error.problems });
+        checked.push(Checked::bad(error.origin, error.problems));
     }
     let good = checked.iter().all(|c| c.good);
     printer.result(&checked, || checked.iter().map(human).collect());
@@ -93,6 +109,10 @@ fn human(checked: &Checked) -> String {
             plain(&policy.name),
             mode.unwrap_or_default()
         ));
+    }
+    for exception in &checked.exceptions {
+        let name = plain(exception);
+        out.push_str(&format!("{}  {}: exception {name}\n", paint(GOOD, "good"), checked.file));
     }
     for problem in &checked.problems {
         let at = match (problem.line, problem.column) {

@@ -18,7 +18,7 @@ use seaworthy_oci::{OpenOptions, Pinned, Reference, Sink, Snapshot, Source};
 use seaworthy_sbom::format::{Format, Layout};
 use seaworthy_sign::attach::Older;
 use seaworthy_sign::{Attested, Predicate, PredicateType};
-use seaworthy_verifier::{Platforms, Policy, Requirement, Verdict};
+use seaworthy_verifier::{Platforms, Policy, PolicySet, Requirement, Verdict};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -175,7 +175,7 @@ fn destination(args: &Release) -> Outcome<Reference> {
 }
 
 /// The policies of `--policy`; without them, the signer itself is the policy, which is known when it signed.
-fn policies(args: &Release) -> Outcome<Option<Vec<Policy>>> {
+fn policies(args: &Release) -> Outcome<Option<PolicySet>> {
     if !args.policy.is_empty() {
         return super::policy::load(&args.policy).map(Some);
     }
@@ -183,11 +183,10 @@ fn policies(args: &Release) -> Outcome<Option<Vec<Policy>>> {
 }
 
 /// The policy that the signer makes: signed and inventoried by it.
-fn own_policy(signing: &SigningContext) -> Outcome<Vec<Policy>> {
+fn own_policy(signing: &SigningContext) -> Outcome<PolicySet> {
     let requirements = [Requirement::Signature, Requirement::Sbom];
-    Ok(vec![
-        Policy::require(vec![signing.authority()?], &requirements).map_err(|e| super::policy::failure(&e))?,
-    ])
+    let policy = Policy::require(vec![signing.authority()?], &requirements);
+    Ok(vec![policy.map_err(|e| super::policy::failure(&e))?].into())
 }
 
 /// What is to be signed about one manifest.
@@ -267,7 +266,7 @@ async fn certify(place: &dyn Sink, work: &Work, signing: &SigningContext) -> Out
 async fn read_back(
     pinned: &seaworthy_oci::Pinned,
     destination: &Reference,
-    policies: Vec<Policy>,
+    policies: PolicySet,
     wanted: &[seaworthy_oci::Platform],
     options: &OpenOptions,
 ) -> Outcome<Verdict> {

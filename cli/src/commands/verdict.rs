@@ -47,6 +47,9 @@ fn human_policy(out: &mut String, policy: &PolicyVerdict, detail: Detail) {
     for explanation in &policy.refusals {
         explain(out, explanation, 2, detail);
     }
+    for note in &policy.expired_exceptions {
+        let _ = writeln!(out, "    {} {}", paint(WARN, "exception is over"), plain(&note.to_string()));
+    }
     for subject in &policy.subjects {
         let role = format!("{:?}", subject.role).to_lowercase();
         let place = subject.platform.as_deref().unwrap_or(&role);
@@ -61,6 +64,12 @@ fn human_policy(out: &mut String, policy: &PolicyVerdict, detail: Detail) {
             }
             for explanation in &requirement.refusals {
                 explain(out, explanation, 4, detail);
+            }
+            for excepted in &requirement.excepted {
+                let by: Vec<String> = excepted.by.iter().map(ToString::to_string).collect();
+                let what = paint(WARN, "excepted");
+                let _ = writeln!(out, "        {what} {}", plain(&excepted.refusal.one_line()));
+                let _ = writeln!(out, "          {}", paint(DIM, format!("by {}", plain(&by.join("; ")))));
             }
             for suppressed in &requirement.suppressed {
                 let _ = writeln!(out, "        {}", paint(DIM, plain(&suppressed.to_string())));

@@ -12,7 +12,8 @@ use seaworthy_oci::{
     BlobReader, Descriptor, Digest, Location, OpenOptions, RawManifest, Referrers, Selector, Source,
 };
 use seaworthy_verifier::{
-    Context, ImageName, Namespace, Platforms, Policy, PredicateType, Requirement, Verdict, Verifier,
+    Context, ImageName, Namespace, Platforms, Policy, PolicySet, PredicateType, Requirement, Verdict,
+    Verifier,
 };
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ pub(crate) fn exit(verdict: &Verdict) -> Exit {
 /// Judges what was opened, by the name of the place it was opened at.
 pub(crate) async fn judge(
     opened: &Opened<dyn Source>,
-    policies: Vec<Policy>,
+    policies: PolicySet,
     platforms: Platforms,
     namespace: Option<Namespace>,
 ) -> Outcome<Verdict> {
@@ -57,7 +58,7 @@ pub(crate) async fn judge(
 }
 
 /// The policies of the files, or the one that the flags say.
-async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> {
+async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<PolicySet> {
     if args.namespace.is_some() && args.policy.is_empty() {
         return Err(Failure::usage("--namespace has no effect without --policy")
             .hint("keys and identities given as flags count in every namespace"));
@@ -86,7 +87,8 @@ async fn policies(args: &Verify, options: &OpenOptions) -> Outcome<Vec<Policy>> 
     for name in &args.types {
         requirements.push(Requirement::Attestation(PredicateType::from_name(name).map_err(Failure::usage)?));
     }
-    Ok(vec![Policy::require(authorities, &requirements).map_err(|e| super::policy::failure(&e))?])
+    let policy = Policy::require(authorities, &requirements).map_err(|e| super::policy::failure(&e))?;
+    Ok(vec![policy].into())
 }
 
 /// A place with bundles from files laid over it: the judge meets them as if they were attached, and checks

@@ -336,13 +336,17 @@ impl Admission {
                 platforms: self.options.platforms.clone(),
                 namespace: question.asked.namespace.clone(),
             };
-            let verifier = Verifier::new(policies.all.clone(), context).map_err(|e| e.to_string())?;
+            let verifier = Verifier::new(policies.set(), context).map_err(|e| e.to_string())?;
             let verdict = verifier.judge_manifest(source.as_ref(), &pinned, manifest, question.name).await;
-            let judged = Arc::new(Judged::from(&verdict.map_err(|e| with_hint(e.to_string(), e.hint()))?));
+            let verdict = verdict.map_err(|e| with_hint(e.to_string(), e.hint()))?;
+            let judged = Arc::new(Judged::from(&verdict));
             let keep = match (judged.decision, judged.would_deny) {
                 (Decision::Allow, false) => limits::ALLOWED_FOR,
                 _ => limits::DENIED_FOR,
             };
+            // What an exception allows is forgotten when it ends.
+            let left = verdict.until().map(|until| until.duration_since((self.options.clock)()));
+            let keep = left.map_or(keep, |left| keep.min(left.try_into().unwrap_or_default()));
             lock(&policies.verdicts).put(key.clone(), Arc::clone(&judged), keep);
             Ok(judged)
         };

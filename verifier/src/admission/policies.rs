@@ -7,7 +7,7 @@
 use super::memory::Memory;
 use super::{Judged, limits, lock};
 use crate::cluster::objects::Objects;
-use crate::{Mode, Policy, PolicyError, Problem};
+use crate::{Exception, Mode, Policy, PolicyError, PolicySet, Problem};
 use jiff::Timestamp;
 use seaworthy_oci::Digest;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -54,6 +54,7 @@ impl Drop for Flight<'_> {
 /// A set of policies that was read and means something.
 pub struct Policies {
     pub(super) all: Vec<Policy>,
+    exceptions: Vec<Exception>,
     fingerprint: String,
     pub(super) verdicts: Mutex<Memory<Key, Arc<Judged>>>,
     flights: Mutex<HashMap<Key, Cell>>,
@@ -70,20 +71,21 @@ impl Policies {
         // The fingerprint is taken before and after: files that change while they are read give no set that
         // never existed as a whole.
         let before = fingerprint(paths)?;
-        let mut all = Vec::new();
+        let mut all = PolicySet::default();
         for path in files(paths)? {
-            all.extend(Policy::load(&path, now)?);
+            all.extend(PolicySet::load(&path, now)?);
         }
-        crate::policy::unique_names(&all)?;
+        crate::policy::unique_names(&all.policies)?;
         if fingerprint(paths)? != before {
             return Err(failed(paths.first().map(PathBuf::as_path), "it changed while it was read".into()));
         }
         Ok(Self::new(all, before))
     }
 
-    fn new(all: Vec<Policy>, fingerprint: String) -> Self {
+    fn new(set: PolicySet, fingerprint: String) -> Self {
         Self {
-            all,
+            all: set.policies,
+            exceptions: set.exceptions,
             fingerprint,
             verdicts: Mutex::new(Memory::new(limits::VERDICTS)),
             flights: Mutex::default(),
@@ -117,6 +119,13 @@ impl Policies {
     /// What is missing, where not all policies are known yet.
     pub fn waiting(&self) -> Option<&'static str> {
         self.waiting
+    }
+
+    /// The policies, and those exceptions from them whose policies are all there: objects in the cluster come and go.
+    pub(super) fn set(&self) -> PolicySet {
+        let there = |name: &str| self.all.iter().any(|p| p.name() == name);
+        let exceptions = self.exceptions.iter().filter(|e| e.policies().all(there)).cloned().collect();
+        PolicySet { policies: self.all.clone(), exceptions }
     }
 
     /// A seat in the search for what is said about `key`.

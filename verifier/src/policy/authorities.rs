@@ -300,7 +300,7 @@ impl Lint<'_> {
         keys
     }
 
-    fn time(&mut self, at: Option<&At<String>>) -> Option<Timestamp> {
+    pub(super) fn time(&mut self, at: Option<&At<String>>) -> Option<Timestamp> {
         let at = at?;
         match at.get().parse() {
             Ok(time) => Some(time),

@@ -16,6 +16,7 @@ use super::{AttestationRule, PackageDenial, Policy, Problem, SbomRule, Signers, 
 use crate::authority::Authority;
 use crate::statement::PredicateType;
 use jiff::{SignedDuration, Timestamp};
+use seaworthy_oci::Digest;
 use seaworthy_sbom::inventory::Ecosystem;
 use seaworthy_sbom::quality::Profile;
 use seaworthy_sbom::{purl::Purl, version::Range};
@@ -47,20 +48,29 @@ pub(super) fn policy(
     base: Option<&Path>,
     now: Timestamp,
 ) -> Result<Policy, Vec<Problem>> {
-    let mut lint = Lint {
-        problems: Vec::new(),
-        base,
-        now,
-        authorities: Vec::new(),
-        names: BTreeMap::new(),
-        unclear: false,
-    };
+    let mut lint = Lint::new(base, now);
     let policy = lint.document(document);
-    if lint.problems.is_empty() {
-        Ok(policy)
-    } else {
-        lint.problems.sort_by_key(|p| (p.line, p.column));
-        Err(lint.problems)
+    let problems = lint.finish();
+    if problems.is_empty() { Ok(policy) } else { Err(problems) }
+}
+
+impl<'a> Lint<'a> {
+    /// Nothing is said yet; `base` is the directory that paths are relative to.
+    pub(super) fn new(base: Option<&'a Path>, now: Timestamp) -> Self {
+        Self {
+            problems: Vec::new(),
+            base,
+            now,
+            authorities: Vec::new(),
+            names: BTreeMap::new(),
+            unclear: false,
+        }
+    }
+
+    /// Everything that is wrong, in the order of the file.
+    pub(super) fn finish(mut self) -> Vec<Problem> {
+        self.problems.sort_by_key(|p| (p.line, p.column));
+        self.problems
     }
 }
 
@@ -98,14 +108,7 @@ impl Lint<'_> {
     }
 
     fn document(&mut self, document: &ImagePolicy) -> Policy {
-        if document.api_version.get() != API_VERSION {
-            let found = document.api_version.get().escape_debug().to_string();
-            self.say(
-                &document.api_version,
-                format!("apiVersion '{found}' is not known"),
-                format!("write apiVersion: {API_VERSION}"),
-            );
-        }
+        self.version(&document.api_version);
         if ![KIND, CLUSTER_KIND].contains(&document.kind.get().as_str()) {
             let found = document.kind.get().escape_debug().to_string();
             self.say(&document.kind, format!("kind '{found}' is not known"), format!("write kind: {KIND}"));
@@ -205,6 +208,33 @@ impl Lint<'_> {
         }
     }
 
+    pub(super) fn version(&mut self, at: &At<String>) {
+        if at.get() != API_VERSION {
+            let found = at.get().escape_debug().to_string();
+            let hint = format!("write apiVersion: {API_VERSION}");
+            self.say(at, format!("apiVersion '{found}' is not known"), hint);
+        }
+    }
+
+    /// A list of digests; none where there is no list.
+    pub(super) fn digests(&mut self, list: Option<&At<Vec<At<String>>>>) -> Vec<Digest> {
+        let Some(list) = list else { return Vec::new() };
+        if list.get().is_empty() {
+            self.say(list, "an empty list of digests names nothing", "leave it out, or name one");
+        }
+        let mut digests = Vec::new();
+        for place in list.get() {
+            match place.get().parse::<Digest>() {
+                Ok(digest) if digests.contains(&digest) => {
+                    self.say(place, "the same digest twice", "leave one of them out");
+                }
+                Ok(digest) => digests.push(digest),
+                Err(error) => self.say(place, error.to_string(), "write it as sha256: and 64 digits"),
+            }
+        }
+        digests
+    }
+
     /// A pattern over whole texts.
     pub(super) fn glob(&mut self, at: &At<String>, fixed: Fixed) -> Option<Glob> {
         match Glob::parse(at.get(), fixed) {
@@ -241,7 +271,7 @@ impl Lint<'_> {
         globs
     }
 
-    fn name(&mut self, name: &At<String>) {
+    pub(super) fn name(&mut self, name: &At<String>) {
         let text = name.get();
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         let good = text.len() <= 253

@@ -8,6 +8,7 @@ mod authorities;
 #[cfg(feature = "admission")]
 #[cfg(test)]
 mod crd;
+pub(crate) mod exceptions;
 pub(crate) mod glob;
 pub(crate) mod image;
 mod lint;
@@ -18,12 +19,14 @@ mod pattern;
 pub(crate) mod provenance;
 pub(crate) mod rules;
 pub(crate) mod scope;
+mod set;
 pub(crate) mod supply;
 pub(crate) mod vulnerabilities;
 
 use crate::authority::Authority;
 use crate::statement::PredicateType;
 use crate::verdict::Signer;
+pub use exceptions::Exception;
 use image::ImageRule;
 use jiff::{SignedDuration, Timestamp};
 pub(crate) use model::At;
@@ -36,6 +39,7 @@ use seaworthy_sbom::inventory::Ecosystem;
 use seaworthy_sbom::quality::Profile;
 use seaworthy_sbom::{license, purl::Purl, version::Range};
 use serde::{Deserialize, Serialize};
+pub use set::PolicySet;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
@@ -272,18 +276,13 @@ fn representatives(sets: &[BTreeSet<&str>]) -> usize {
 
 impl Policy {
     /// Reads the policy file at `path`: one document, or several with `---` between them. Paths in it are
-    /// relative to its directory. `now` serves to find windows that are over.
+    /// relative to its directory. `now` serves to find windows that are over. Exceptions in the file are checked and
+    /// left out: [`PolicySet::load`] takes them too.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: &Path, now: Timestamp) -> Result<Vec<Self>, PolicyError> {
-        match crate::files::read_text(path, crate::limits::POLICY_BYTES) {
-            Ok(text) => Self::parse(&text, path, now),
-            Err(message) => Err(PolicyError {
-                origin: path.display().to_string(),
-                problems: vec![Problem { line: None, column: None, message, hint: None }],
-            }),
-        }
+        PolicySet::load(path, now).map(|set| set.policies)
     }
 
     /// Takes the text of a policy file. `origin` is the path that messages name and that relative paths start
@@ -292,7 +291,7 @@ impl Policy {
     /// # Errors
     /// As [`Policy::load`].
     pub fn parse(text: &str, origin: &Path, now: Timestamp) -> Result<Vec<Self>, PolicyError> {
-        Self::parse_from(text, origin, Some(origin.parent().unwrap_or(Path::new(""))), now)
+        PolicySet::parse(text, origin, now).map(|set| set.policies)
     }
 
     /// `base` is the directory that paths start from; without one, nothing may name a file.

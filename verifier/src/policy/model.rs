@@ -323,22 +323,29 @@ pub(super) struct RequireDoc {
 
 #[cfg(test)]
 mod tests {
+    use super::super::exceptions::PolicyException;
     use super::ImagePolicy;
 
-    /// The published schema is the one of these types. `UPDATE_SCHEMA=1 cargo test` writes it.
+    /// The published schemas are those of these types. `UPDATE_SCHEMA=1 cargo test` writes them.
     #[test]
-    fn the_published_schema_is_true() {
-        let mut schema = serde_json::to_value(schemars::schema_for!(ImagePolicy)).unwrap();
-        schema["properties"]["apiVersion"]["const"] = "seaworthy.dev/v1alpha1".into();
-        schema["properties"]["kind"]["enum"] = serde_json::json!(["ImagePolicy", "ClusterImagePolicy"]);
-        schema["$id"] = "https://seaworthy.dev/schemas/policy.v1alpha1.json".into();
-        let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/policy.schema.json");
-        if std::env::var_os("UPDATE_SCHEMA").is_some() {
-            std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
-            std::fs::write(path, &text).unwrap();
+    fn the_published_schemas_are_true() {
+        let of_policy = schemars::schema_for!(ImagePolicy);
+        let of_exception = schemars::schema_for!(PolicyException);
+        for (schema, kinds, name) in [
+            (of_policy, vec!["ImagePolicy", "ClusterImagePolicy"], "policy"),
+            (of_exception, vec!["PolicyException"], "exception"),
+        ] {
+            let mut schema = serde_json::to_value(schema).unwrap();
+            schema["properties"]["apiVersion"]["const"] = "seaworthy.dev/v1alpha1".into();
+            schema["properties"]["kind"]["enum"] = kinds.into();
+            schema["$id"] = format!("https://seaworthy.dev/schemas/{name}.v1alpha1.json").into();
+            let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+            let path = format!("{}/../docs/reference/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+            if std::env::var_os("UPDATE_SCHEMA").is_some() {
+                std::fs::write(&path, &text).unwrap();
+            }
+            let committed = std::fs::read_to_string(path).unwrap_or_default();
+            assert_eq!(committed, text, "run the tests with UPDATE_SCHEMA=1 and commit the schema");
         }
-        let committed = std::fs::read_to_string(path).unwrap();
-        assert_eq!(committed, text, "run the tests with UPDATE_SCHEMA=1 and commit the schema");
     }
 }

@@ -197,7 +197,14 @@ impl Matching<'_> {
             }
         };
         let policy = self.policy.name().to_owned();
-        Some(PolicyVerdict { policy, mode: self.mode, decision, refusals, subjects: Vec::new() })
+        Some(PolicyVerdict {
+            policy,
+            mode: self.mode,
+            decision,
+            refusals,
+            expired_exceptions: Vec::new(),
+            subjects: Vec::new(),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The documentation says what the code does.
 
 use crate::lab::now;
-use seaworthy_verifier::{Policy, Refusal};
+use seaworthy_verifier::{PolicySet, Refusal};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -33,8 +33,8 @@ fn the_policies_on_the_page_load() {
     let origin = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/policies/page.yaml");
     let mut count = 0;
     for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-        if block.contains("kind: ImagePolicy") {
-            Policy::parse(block, Path::new(origin), now()).unwrap_or_else(|e| panic!("{e}\n{block}"));
+        if block.contains("kind: ImagePolicy") || block.contains("kind: PolicyException") {
+            PolicySet::parse(block, Path::new(origin), now()).unwrap_or_else(|e| panic!("{e}\n{block}"));
             count += 1;
         }
     }
@@ -44,21 +44,23 @@ fn the_policies_on_the_page_load() {
 /// Every field of the schema is described on the page, and the examples use each of them.
 #[test]
 fn every_field_is_on_the_page_and_in_an_example() {
-    let schema: serde_json::Value = serde_json::from_str(&doc("policy.schema.json")).unwrap();
-    let (page, example) = (
-        doc("policy.md"),
-        std::fs::read_to_string(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../testdata/policies/good/everything.yaml"
-        ))
-        .unwrap(),
-    );
-    let mut fields = BTreeSet::new();
-    properties(&schema, &mut fields);
-    assert!(fields.contains("maxAge") && fields.contains("trustedRoot"), "{fields:?}");
-    for field in fields {
-        assert!(page.contains(&format!("`{field}`")), "{field} is not described in policy.md");
-        assert!(example.contains(&format!("{field}:")), "{field} is in no example");
+    let page = doc("policy.md");
+    for (schema, example, known) in [
+        ("policy.schema.json", "everything.yaml", ["maxAge", "trustedRoot"]),
+        ("exception.schema.json", "exceptions.yaml", ["until", "packages"]),
+    ] {
+        let schema: serde_json::Value = serde_json::from_str(&doc(schema)).unwrap();
+        let path = format!("{}/../testdata/policies/good/{example}", env!("CARGO_MANIFEST_DIR"));
+        let example = std::fs::read_to_string(path).unwrap();
+        let mut fields = BTreeSet::new();
+        properties(&schema, &mut fields);
+        assert!(known.iter().all(|field| fields.contains(*field)), "{fields:?}");
+        for field in fields {
+            assert!(page.contains(&format!("`{field}`")), "{field} is not described in policy.md");
+            // An exception has the `metadata` of a policy, and belongs to no namespace.
+            let refused = schema["title"] == "PolicyException" && field == "namespace";
+            assert!(refused || example.contains(&format!("{field}:")), "{field} is in no example");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod blob;
 mod conformance;
 mod crate_list;
 mod docs;
+mod exceptions;
 mod forge;
 mod image;
 mod interop;

@@ -16,7 +16,7 @@ use crate::printer::{BAD, BOLD, GOOD, Printer, WARN, paint, plain, table};
 use jiff::Timestamp;
 use seaworthy_oci::{OpenOptions, Platform, Reference};
 use seaworthy_verifier::{
-    Context, Decision as Verdicts, Explanation, ImageName, Platforms, Policy, Verdict, Verifier,
+    Context, Decision as Verdicts, Explanation, ImageName, Platforms, PolicySet, Verdict, Verifier,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -232,7 +232,7 @@ fn find(paths: &[PathBuf]) -> Outcome<Found> {
 }
 
 async fn run_file(file: &TestFile, wanted: impl Fn(&&Case) -> bool) -> Outcome<FileReport> {
-    let mut loaded: BTreeMap<Timestamp, Vec<Policy>> = BTreeMap::new();
+    let mut loaded: BTreeMap<Timestamp, PolicySet> = BTreeMap::new();
     let mut coverage: BTreeMap<String, Coverage> = BTreeMap::new();
     let mut reports = Vec::new();
     let now = context::now();
@@ -246,7 +246,7 @@ async fn run_file(file: &TestFile, wanted: impl Fn(&&Case) -> bool) -> Outcome<F
                 policies
             }
         };
-        for policy in &policies {
+        for policy in &policies.policies {
             let entry = coverage.entry(policy.name().to_owned()).or_default();
             entry.policy = policy.name().to_owned();
             entry.asks_nothing = policy.requires_nothing();
@@ -299,12 +299,8 @@ fn only(platforms: &[Platform]) -> Platforms {
 }
 
 /// The policies of all `files`, as they were to be read at `now`.
-pub(super) fn load(files: &[PathBuf], now: Timestamp) -> Outcome<Vec<Policy>> {
-    let mut policies = Vec::new();
-    for file in files {
-        policies.extend(Policy::load(file, now).map_err(|e| super::failure(&e))?);
-    }
-    Ok(policies)
+pub(super) fn load(files: &[PathBuf], now: Timestamp) -> Outcome<PolicySet> {
+    super::load_at(files, now)
 }
 
 /// How a judgement ended.
@@ -321,7 +317,7 @@ pub(super) enum Judged {
 pub(super) async fn judge(
     image: &Reference,
     name: &ImageName,
-    policies: Vec<Policy>,
+    policies: PolicySet,
     context: Context,
 ) -> Outcome<Judged> {
     let options = OpenOptions { offline: true, ..OpenOptions::default() };

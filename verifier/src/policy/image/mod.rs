@@ -547,18 +547,7 @@ impl Lint<'_> {
             self.say(at, "a base without images and digests allows none", "add images or digests");
         }
         let images = doc.images.as_ref().map(|list| self.images(list)).unwrap_or_default();
-        let mut digests = Vec::new();
-        if let Some(list) = &doc.digests {
-            if list.get().is_empty() {
-                self.say(list, "an empty list of digests names nothing", "leave it out, or name one");
-            }
-            for place in list.get() {
-                match place.get().parse::<Digest>() {
-                    Ok(digest) => digests.push(digest),
-                    Err(error) => self.say(place, error.to_string(), "write it as sha256: and 64 digits"),
-                }
-            }
-        }
+        let digests = self.digests(doc.digests.as_ref());
         Some(Base { from, images, digests })
     }
 

@@ -321,7 +321,11 @@ impl Lint<'_> {
         good
     }
 
-    fn vulnerability_ids(&mut self, list: Option<&At<Vec<At<String>>>>, what: &str) -> BTreeSet<String> {
+    pub(super) fn vulnerability_ids(
+        &mut self,
+        list: Option<&At<Vec<At<String>>>>,
+        what: &str,
+    ) -> BTreeSet<String> {
         let Some(list) = list else { return BTreeSet::new() };
         if list.get().is_empty() {
             self.say(list, format!("an empty {what} has no effect"), "leave it out, or name a vulnerability");
