@@ -47,7 +47,7 @@ fn every_field_is_on_the_page_and_in_an_example() {
     let page = doc("policy.md");
     for (schema, example, known) in [
         ("policy.schema.json", "everything.yaml", ["maxAge", "trustedRoot"]),
-        ("exception.schema.json", "exceptions.yaml", ["until", "packages"]),
+        ("exception.schema.json", "with-exceptions.yaml", ["until", "packages"]),
     ] {
         let schema: serde_json::Value = serde_json::from_str(&doc(schema)).unwrap();
         let path = format!("{}/../testdata/policies/good/{example}", env!("CARGO_MANIFEST_DIR"));
