@@ -262,6 +262,11 @@ fn of_packages(code: Refusal) -> bool {
                 | Refusal::CannotCompareVersion
                 | Refusal::DeniedLicense
                 | Refusal::CannotReadLicense
+                | Refusal::PackageNotAllowed
+                | Refusal::LicenseNotAllowed
+                | Refusal::SupplierDenied
+                | Refusal::SupplierNotAllowed
+                | Refusal::SupplierMissing
         )
 }
 

@@ -15,6 +15,7 @@ use seaworthy_sbom::inventory::{Ecosystem, Inventory, Package};
 use seaworthy_sbom::license::{self, Denial};
 use seaworthy_sbom::purl::{Purl, pypi_name};
 use seaworthy_sbom::quality::{self, Profile};
+use std::collections::BTreeMap;
 
 /// Clocks differ: a document may come from this far in the future.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -58,14 +59,14 @@ pub(crate) fn judge(rule: &SbomRule, inventory: &Inventory, target: Target<'_>) 
     findings
 }
 
-/// Lists the first and counts the rest: a list of a hundred thousand reasons helps nobody.
+/// Lists the first and counts the rest, each code for itself: a list of a hundred thousand reasons helps nobody, and an
+/// exception from one code must not lift what was counted with it.
 fn bound(list: &mut Vec<Explanation>) {
-    let more = list.len().saturating_sub(limits::EXPLANATIONS);
-    if more > 0 {
-        list.truncate(limits::EXPLANATIONS);
-        let code = list.last().map_or(Refusal::DeniedPackage, |e| e.code);
-        list.push(Explanation::new(code, format!("and {more} more")));
+    let mut more: BTreeMap<Refusal, usize> = BTreeMap::new();
+    for left_out in list.drain(limits::EXPLANATIONS.min(list.len())..) {
+        *more.entry(left_out.code).or_default() += 1;
     }
+    list.extend(more.into_iter().map(|(code, count)| Explanation::new(code, format!("and {count} more"))));
 }
 
 fn subject(inventory: &Inventory, target: Target<'_>) -> Vec<Explanation> {

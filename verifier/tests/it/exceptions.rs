@@ -262,3 +262,33 @@ fn documents_of_both_kinds() {
     let line = alone.lines().count() + 1 + 10;
     assert_eq!(error.problems[0].line, Some(line as u64), "{error}");
 }
+
+/// What is only counted is lifted by its own code alone.
+#[test]
+fn what_is_counted_is_not_lifted_with_another_code() {
+    let mut lab = Lab::new();
+    let image = lab.image("amd64");
+    let denied_ones: Vec<String> = (0..60).map(|n| format!("pkg:deb/debian/x@{n}")).collect();
+    let mut packages: Vec<(&str, &str)> = denied_ones.iter().map(|p| (p.as_str(), "MIT")).collect();
+    packages.push(("pkg:deb/debian/z@1", "AGPL-3.0-only"));
+    let document = spdx("2026-06-01T00:00:00Z", &packages);
+    lab.attach(&image, &Key::new(1).bundle(&statement(&image.digest, SPDX, document)));
+    let policy = POLICY.split("  vulnerabilities").next().unwrap().to_owned()
+        + "  sbom: {by: [ci], deny: {packages: [{ecosystem: deb, name: x}], licenses: [AGPL-3.0-only]}}\n";
+    let name = ImageName::parse("registry.example/team/app").unwrap();
+    let ask = |codes: &str| {
+        let text = format!(
+            "policies: [production]\nimages: [registry.example/team/app]\nrefusals: [{codes}]\n{END}"
+        );
+        let verifier = verifier(&format!("{policy}{}", exception("x", &text))).unwrap();
+        run(verifier.judge(&lab, &lab.pinned(&image), &name)).unwrap()
+    };
+    denied(&ask("{code: denied-package}"), Refusal::DeniedLicense, "and 1 more");
+    denied(&ask("{code: denied-license}"), Refusal::DeniedPackage, "and 10 more");
+    allowed(&ask("{code: denied-package}, {code: denied-license}"));
+    denied(
+        &ask("{code: denied-package, packages: ['pkg:deb/debian/x']}, {code: denied-license}"),
+        Refusal::DeniedPackage,
+        "and 10 more",
+    );
+}
