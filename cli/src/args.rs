@@ -200,8 +200,26 @@ pub(crate) struct Formats {
 /// SBOM files.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SbomCommand {
+    Check(CheckSbom),
     Convert(Convert),
     Merge(Merge),
+}
+
+/// Hold an SBOM file against a set of minimum elements
+///
+/// ntia (NTIA 2021), cisa (CISA 2026), bsi (BSI TR-03183-2 v2.1). Exit 0: everything is there; 1: something is missing.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy sbom check app.spdx.json
+  seaworthy sbom check --profile cisa,bsi app.cdx.json")]
+pub(crate) struct CheckSbom {
+    /// The SBOM; '-' reads standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// ntia, cisa, bsi; several are possible
+    #[arg(long, value_name = "PROFILE", value_delimiter = ',', default_value = "ntia")]
+    pub(crate) profile: Vec<String>,
 }
 
 /// Write an SBOM file in another format, and say what is lost on the way

@@ -4,6 +4,7 @@
 mod attest;
 mod authority;
 mod blob;
+mod check_sbom;
 mod completion;
 mod copy;
 mod documents;
@@ -34,6 +35,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Release(args) => release::run(args, &options, printer).await,
         Command::Sbom(args) => match &args.documents {
             None => sbom::run(args, &options, printer).await,
+            Some(SbomCommand::Check(args)) => check_sbom::run(args, printer),
             Some(SbomCommand::Convert(args)) => documents::convert(args, printer),
             Some(SbomCommand::Merge(args)) => documents::merge(args, printer),
         },

@@ -158,6 +158,25 @@ pub enum Element {
 }
 
 impl Element {
+    /// Whether it is asked of each package, and not of the document.
+    pub const fn is_of_packages(self) -> bool {
+        matches!(
+            self,
+            Self::ComponentName
+                | Self::Version
+                | Self::Supplier
+                | Self::UniqueId
+                | Self::StrongHash
+                | Self::License
+                | Self::ComponentCreator
+                | Self::FileName
+                | Self::Executable
+                | Self::Archive
+                | Self::Structured
+                | Self::Sha512
+        )
+    }
+
     /// A stable kebab-case name for policies and machine output.
     pub const fn code(self) -> &'static str {
         match self {

@@ -124,6 +124,9 @@ fn sbom() {
     world
         .run("sbom oci:testdata/images/fleet --platform linux/amd64 -o cyclonedx-json@1.5=amd.json -q")
         .expect(0);
+    snapshot!("sbom-check", world.run("sbom check --profile ntia,cisa arm.json"));
+    snapshot!("sbom-check-json", world.run("sbom check amd.json --profile bsi --output json"));
+    snapshot!("sbom-check-tag-value", world.run("sbom check arm.spdx --profile cisa"));
     snapshot!("sbom-merge", world.run("sbom merge arm.json amd.json -o table"));
     snapshot!("sbom-merge-named", world.run("sbom merge --name fleet arm.json amd.json -o table"));
 }
