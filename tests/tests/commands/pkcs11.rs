@@ -35,6 +35,7 @@ impl Token {
             ("p384", "EC:secp384r1", "02"),
             ("p521", "EC:secp521r1", "03"),
             ("rsa", "rsa:2048", "04"),
+            ("ed25519", "EC:edwards25519", "05"),
         ] {
             let module = token.module.display();
             let make = format!(
@@ -73,9 +74,13 @@ fn keys_in_a_token_sign_files_and_statements() {
     std::fs::write(world.path("file"), "some file\n").unwrap();
     std::fs::write(world.path("other"), "another\n").unwrap();
     std::fs::write(world.path("p.json"), "{}").unwrap();
-    for (label, algorithm) in
-        [("p256", "ecdsa-p256"), ("p384", "ecdsa-p384"), ("p521", "ecdsa-p521"), ("rsa", "rsa-2048")]
-    {
+    for (label, algorithm) in [
+        ("p256", "ecdsa-p256"),
+        ("p384", "ecdsa-p384"),
+        ("p521", "ecdsa-p521"),
+        ("rsa", "rsa-2048"),
+        ("ed25519", "ed25519"),
+    ] {
         let key = token.key(&format!("token=harbour;object={label}"));
         let public = world.run(&format!("public-key --output json --key {key}")).expect(0).json();
         assert_eq!(public["algorithm"], algorithm);

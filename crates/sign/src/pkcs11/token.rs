@@ -1,8 +1,8 @@
 //! Signing with a key in a token (PKCS#11 v2.40 and 3.0), through the module that the user names.
 //!
 //! Used: P-256, P-384 and P-521 (`CKM_ECDSA` over a digest of ours), RSA of 2048, 3072 and 4096 bits
-//! (`CKM_RSA_PKCS` over a DigestInfo of ours). Everything is hashed here, so that a token never sees more than
-//! a digest. Refused: other kinds of keys, references that fit no key or several, and signatures that do not
+//! (`CKM_RSA_PKCS` over a DigestInfo of ours), and Ed25519 (`CKM_EDDSA`). Everything is hashed here, so that a token
+//! never sees more than a digest; Ed25519 alone signs the message itself. Refused: other kinds of keys, references that fit no key or several, and signatures that do not
 //! verify with the key's public half. One PIN is tried once: tokens lock themselves after a few wrong ones.
 //!
 //! A module is code in C that runs in this process: it is loaded only where it is named by an absolute path.
@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error as ModuleError, RvError};
 use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
@@ -101,26 +102,45 @@ impl TokenSigner {
         Ok(Self { session: Arc::new(Mutex::new(session)), key, public, name: uri.to_string() })
     }
 
-    async fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>> {
+    /// What the token makes of `data`, with the one mechanism that such a key has.
+    async fn sign_raw(&self, data: Vec<u8>) -> Result<Vec<u8>> {
         let (session, key, algorithm) = (self.session.clone(), self.key, self.public.algorithm());
-        let data = match is_rsa(algorithm) {
+        // The module blocks, and it is the token's decision for how long.
+        let signed = tokio::task::spawn_blocking(move || {
+            let mechanism = match algorithm {
+                Algorithm::Ed25519 => Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure)),
+                rsa if is_rsa(rsa) => Mechanism::RsaPkcs,
+                _ => Mechanism::Ecdsa,
+            };
+            session.lock().unwrap_or_else(PoisonError::into_inner).sign(&mechanism, key, &data)
+        });
+        signed
+            .await
+            .map_err(|e| Error::new("sign with", &self.name, ErrorKind::Local(e.to_string())))?
+            .map_err(|e| failed("sign with", &self.name, e))
+    }
+
+    fn unlike(&self) -> Error {
+        let why = "its signature does not verify with its public key; nothing was pushed";
+        Error::new("sign with", &self.name, ErrorKind::Signer(why.into()))
+    }
+
+    async fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>> {
+        let rsa = is_rsa(self.public.algorithm());
+        let data = match rsa {
             true => [&SHA256_INFO, digest].concat(),
             false => digest.to_vec(),
         };
-        // The module blocks, and it is the token's decision for how long.
-        let signed = tokio::task::spawn_blocking(move || {
-            let mechanism = if is_rsa(algorithm) { Mechanism::RsaPkcs } else { Mechanism::Ecdsa };
-            session.lock().unwrap_or_else(PoisonError::into_inner).sign(&mechanism, key, &data)
-        });
-        let raw = signed
-            .await
-            .map_err(|e| Error::new("sign with", &self.name, ErrorKind::Local(e.to_string())))?
-            .map_err(|e| failed("sign with", &self.name, e))?;
-        let signature = if is_rsa(algorithm) { raw } else { ecdsa_der(&raw) };
-        self.public.verify_digest(digest, &signature).map_err(|_| {
-            let why = "its signature does not verify with its public key; nothing was pushed";
-            Error::new("sign with", &self.name, ErrorKind::Signer(why.into()))
-        })?;
+        let raw = self.sign_raw(data).await?;
+        let signature = if rsa { raw } else { ecdsa_der(&raw) };
+        self.public.verify_digest(digest, &signature).map_err(|_| self.unlike())?;
+        Ok(signature)
+    }
+
+    /// Ed25519 hashes for itself, twice, so that it needs all of the message.
+    async fn sign_message(&self, payload: &Payload<'_>) -> Result<Vec<u8>> {
+        let signature = self.sign_raw(payload.message().into_owned()).await?;
+        self.public.verify(payload, &signature).map_err(|_| self.unlike())?;
         Ok(signature)
     }
 
@@ -140,11 +160,21 @@ impl Signer for TokenSigner {
     }
 
     async fn sign_payload(&self, payload: &Payload<'_>) -> Result<Signed> {
+        if self.public.algorithm() == Algorithm::Ed25519 {
+            return Ok(self.signed(self.sign_message(payload).await?));
+        }
         let digest = payload.digest(self.public.algorithm().hash());
         Ok(self.signed(self.sign_digest(&digest).await?))
     }
 
     async fn sign_blob(&self, blob: &Blob) -> Result<Signed> {
+        if self.public.algorithm() == Algorithm::Ed25519 {
+            let held = blob.content().ok_or_else(|| {
+                let why = "an Ed25519 key signs no digests, and the file is not held".into();
+                Error::new("sign", "file", ErrorKind::Signer(why))
+            })?;
+            return self.sign_payload(&Payload::Blob(held)).await;
+        }
         Ok(self.signed(self.sign_digest(blob.digest()).await?))
     }
 }
@@ -212,7 +242,7 @@ fn public_key(session: &Session, uri: &Uri, key: ObjectHandle) -> Result<PublicK
             };
             rsa_spki(modulus, exponent)
         }
-        Some(KeyType::EC) => {
+        Some(kind @ (KeyType::EC | KeyType::EC_EDWARDS)) => {
             let id = attributes.iter().find_map(|a| match a {
                 Attribute::Id(id) if !id.is_empty() => Some(id.clone()),
                 _ => None,
@@ -229,16 +259,16 @@ fn public_key(session: &Session, uri: &Uri, key: ObjectHandle) -> Result<PublicK
             let (Some(curve), Some(point)) = (curve, point) else {
                 return Err(unsupported("an elliptic curve key that does not tell its point"));
             };
-            ec_spki(curve, point)
+            match kind {
+                KeyType::EC => ec_spki(curve, point),
+                // Ed448 has a longer point; which of the two the parameters name, modules write in three ways.
+                _ => ed25519_spki(point).ok_or_else(|| unsupported("a key on another curve than Ed25519"))?,
+            }
         }
         Some(other) => return Err(unsupported(&format!("a key of the type {other}"))),
         None => return Err(unsupported("a key that does not tell its type")),
     };
-    let public = PublicKey::from_spki_der(&spki).map_err(|e| e.about(uri))?;
-    match public.algorithm() {
-        Algorithm::Ed25519 => Err(unsupported("an Ed25519 key in a token")),
-        _ => Ok(public),
-    }
+    PublicKey::from_spki_der(&spki).map_err(|e| e.about(uri))
 }
 
 fn is_rsa(algorithm: Algorithm) -> bool {
@@ -301,6 +331,17 @@ fn ec_spki(curve: &[u8], point: &[u8]) -> Vec<u8> {
     spki(&tlv(0x30, &[&EC, curve].concat()), wrapped.unwrap_or(point))
 }
 
+/// `CKA_EC_POINT` of an Edwards key is the point by itself (PKCS#11 v3.0), or in an OCTET STRING or BIT STRING, as modules
+/// have it that are older or asked the errata.
+fn ed25519_spki(point: &[u8]) -> Option<Vec<u8>> {
+    let bare = match point {
+        [4, 0x20, bare @ ..] | [3, 0x21, 0, bare @ ..] => bare,
+        bare => bare,
+    };
+    // id-Ed25519, without parameters (RFC 8410, section 3).
+    (bare.len() == 32).then(|| spki(&[0x30, 5, 6, 3, 0x2b, 0x65, 0x70], bare))
+}
+
 /// r and s, one after the other, as DER (RFC 3279, section 2.2.3).
 fn ecdsa_der(raw: &[u8]) -> Vec<u8> {
     let (r, s) = raw.split_at(raw.len() / 2);
@@ -331,6 +372,18 @@ mod tests {
             assert_eq!(ec_spki(&curve, point), der);
             assert_eq!(ec_spki(&curve, &tlv(4, point)), der);
         }
+    }
+
+    #[test]
+    fn edwards_points_are_read_in_three_forms() {
+        let key = PrivateKey::generate(Algorithm::Ed25519).unwrap();
+        let der = key.public_key().as_spki_der();
+        let point = &der[der.len() - 32..];
+        for form in [point.to_vec(), tlv(4, point), tlv(3, &[&[0], point].concat())] {
+            assert_eq!(ed25519_spki(&form).as_deref(), Some(der));
+        }
+        assert_eq!(ed25519_spki(&[7; 57]), None);
+        assert_eq!(ed25519_spki(&[]), None);
     }
 
     #[test]
