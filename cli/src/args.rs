@@ -121,6 +121,7 @@ pub(crate) enum Command {
     PublicKey(PublicKey),
     Login(Login),
     Logout(Logout),
+    BreakGlass(crate::cluster_args::BreakGlass),
     #[command(subcommand)]
     Policy(Policy),
     #[command(subcommand)]

@@ -6,6 +6,7 @@
 
 mod args;
 mod blob_args;
+mod cluster_args;
 mod commands;
 mod context;
 mod exit;

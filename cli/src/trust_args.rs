@@ -314,7 +314,7 @@ pub(crate) struct TrustUpdate {
 }
 
 /// A number and a unit: `90s`, `15m`, `12h`, `30d`, `4w`.
-fn duration(text: &str) -> Result<jiff::SignedDuration, String> {
+pub(crate) fn duration(text: &str) -> Result<jiff::SignedDuration, String> {
     let bad = || format!("'{text}' is no time such as 12h, 30d or 4w");
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
     let seconds = match unit {

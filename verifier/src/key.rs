@@ -95,6 +95,15 @@ impl Hash {
 }
 
 impl PublicKey {
+    /// The key in the PEM file at `path`.
+    ///
+    /// # Errors
+    /// In words, with the path: see [`PublicKey::from_pem`].
+    pub fn from_file(path: &std::path::Path) -> Result<Self, String> {
+        let pem = crate::files::read_text(path, PUBLIC_KEY_BYTES)?;
+        Self::from_pem(&pem).map_err(|why| format!("{}: {why}", path.display()))
+    }
+
     /// Reads the one `PUBLIC KEY` block of `pem`.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ pub mod admission;
 mod ahead;
 mod authority;
 mod blob;
+pub mod break_glass;
 mod certified;
 mod check;
 #[cfg(feature = "admission")]

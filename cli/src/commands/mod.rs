@@ -4,6 +4,7 @@
 mod attest;
 mod authority;
 mod blob;
+mod break_glass;
 mod check_sbom;
 mod completion;
 mod copy;
@@ -55,6 +56,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::PublicKey(args) => keygen::public(args, &options, printer).await,
         Command::Login(args) => login::login(args, &options, printer).await,
         Command::Logout(args) => login::logout(args, printer),
+        Command::BreakGlass(args) => break_glass::run(args, &options, printer).await,
         Command::Policy(command) => policy::run(command, &options, printer).await,
         Command::Trust(command) => trust::run(command, &options, printer).await,
         Command::Authority(command) => authority::run(command, &options, printer).await,

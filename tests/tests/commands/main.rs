@@ -7,8 +7,8 @@
 
 mod airgap;
 mod blob;
+mod break_glass;
 mod choices;
-mod cookbook;
 mod denials;
 mod documents;
 mod fake;

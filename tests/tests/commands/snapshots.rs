@@ -405,6 +405,14 @@ fn policy_test() {
 }
 
 #[test]
+fn break_glass() {
+    let world = World::new();
+    let image = format!("registry.example/app@sha256:{}", "a".repeat(64));
+    let make = "break-glass --key testdata/keys/demo.key --cluster prod --namespace shop --reason ticket-7";
+    snapshot!("break-glass-too-long", world.run(&format!("{make} --expires 25h {image}")));
+}
+
+#[test]
 fn references() {
     let world = World::new();
     snapshot!("reference-bad", world.run("tree 'Example.com/UPPER'"));

@@ -153,14 +153,7 @@ pub fn find(request: &Request, described: &[ImagesAt]) -> Result<Found, Unreadab
         ("policy", "Eviction", "eviction") => return Ok(Found::NoImage("an Eviction ends a Pod")),
         _ => {}
     }
-    let paths: Vec<Vec<&str>> = match builtin(&kind.group, &kind.kind) {
-        Some(path) => vec![path.to_vec()],
-        None => described
-            .iter()
-            .filter(|d| d.group == kind.group && d.kind == kind.kind)
-            .map(|d| d.path.iter().map(String::as_str).collect())
-            .collect(),
-    };
+    let paths = specs(request, described);
     if paths.is_empty() {
         return Err(Unreadable::UnknownKind(kind.to_string()));
     }
@@ -178,6 +171,59 @@ pub fn find(request: &Request, described: &[ImagesAt]) -> Result<Found, Unreadab
     }
     positions.distinct()?;
     Ok(Found::Images(positions.found))
+}
+
+/// The paths from the object of `request` to the `spec` of each Pod in it.
+fn specs<'d>(request: &Request, described: &'d [ImagesAt]) -> Vec<Vec<&'d str>> {
+    let kind = &request.kind;
+    match builtin(&kind.group, &kind.kind) {
+        Some(path) => vec![path.to_vec()],
+        None => described
+            .iter()
+            .filter(|d| d.group == kind.group && d.kind == kind.kind)
+            .map(|d| d.path.iter().map(String::as_str).collect())
+            .collect(),
+    }
+}
+
+/// What stands in the annotation `name` of the object and of the Pod templates in it.
+pub(super) fn annotations(request: &Request, described: &[ImagesAt], name: &str) -> Vec<String> {
+    let mut places: Vec<Option<&Value>> = vec![request.object.get("metadata")];
+    for path in specs(request, described) {
+        if let Some((&"spec", above)) = path.split_last().filter(|(_, above)| !above.is_empty()) {
+            let template = above.iter().try_fold(&request.object, |value, key| value.get(key));
+            places.push(template.and_then(|t| t.get("metadata")));
+        }
+    }
+    let of = |meta: Option<&Value>| meta?.get("annotations")?.get(name)?.as_str().map(str::to_owned);
+    places.into_iter().filter_map(of).collect()
+}
+
+/// The pull secrets that the Pods of an object name, and the service account that they run as.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pulls {
+    /// Names of secrets.
+    pub secrets: BTreeSet<String>,
+    /// The account, whose secrets count where the Pod names none.
+    pub account: String,
+}
+
+/// The pull secrets that `request` names.
+pub(super) fn pulls(request: &Request, described: &[ImagesAt]) -> Pulls {
+    let of =
+        |path: &Vec<&str>| path.iter().try_fold(&request.object, |value, key| value.get(key)).map(pulls_of);
+    let each = specs(request, described).iter().filter_map(of).collect::<Vec<_>>();
+    let secrets = each.iter().flat_map(|p| p.secrets.clone()).collect();
+    let account = each.into_iter().next().map_or_else(|| "default".to_owned(), |p| p.account);
+    Pulls { secrets, account }
+}
+
+/// The pull secrets that a Pod's `spec` names.
+pub(crate) fn pulls_of(spec: &Value) -> Pulls {
+    let named = spec.get("imagePullSecrets").and_then(Value::as_array).into_iter().flatten();
+    let secrets = named.filter_map(|s| s.get("name")?.as_str().map(str::to_owned)).collect();
+    let account = spec.get("serviceAccountName").and_then(Value::as_str).unwrap_or("default").to_owned();
+    Pulls { secrets, account }
 }
 
 #[derive(Default)]

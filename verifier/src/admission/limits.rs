@@ -39,6 +39,12 @@ pub const VERDICTS: usize = 4_096;
 pub const ALLOWED_FOR: Duration = Duration::from_secs(300);
 /// Time for which a no is remembered: people sign and try again at once.
 pub const DENIED_FOR: Duration = Duration::from_secs(5);
+/// Digests that are remembered for the time in which their registry is down.
+pub const KNOWN: usize = 8_192;
+/// Break-glass tokens of one review: one for each image of a Pod in trouble.
+pub const TOKENS: usize = 8;
+/// Pull secrets that one review names. Each is a request to the API server.
+pub const PULL_SECRETS: usize = 16;
 /// Repositories whose connection and token are kept.
 pub const SOURCES: usize = 256;
 /// Time for which they are kept: credentials on disk may change.

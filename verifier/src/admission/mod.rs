@@ -21,22 +21,28 @@ mod policies;
 pub mod registries;
 pub mod response;
 pub mod review;
+mod ways;
 
 pub use images::{Found, ImagesAt, Position};
 pub use policies::{Policies, fingerprint, fingerprint_with};
 pub use registries::RegistryName;
 pub use response::{Answer, ImageAnswer, Outcome};
 pub use review::{Request, User};
+pub use ways::{RegistryDown, Way};
 
+use crate::break_glass::Glass;
+use crate::cluster::secrets::PullSecrets;
 use crate::policy::scope::{self, Matching};
 use crate::{Context, Decision, ImageName, Mode, Namespace, Platforms, Verdict, Verifier};
 use jiff::Timestamp;
 use memory::Memory;
 use policies::Key;
-use seaworthy_oci::{Digest, Location, OpenOptions, Reference, Repository, Source};
+use seaworthy_oci::registry::credentials::DockerConfig;
+use seaworthy_oci::registry::{Addresses, Credentials};
+use seaworthy_oci::{Digest, ErrorKind, Location, OpenOptions, Reference, Repository, Source};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
@@ -70,6 +76,14 @@ pub struct Options {
     pub images_at: Vec<ImagesAt>,
     /// Which platforms of an index must be in order.
     pub platforms: Platforms,
+    /// How long a yes is remembered.
+    pub allowed_for: Duration,
+    /// What is done where a registry does not answer.
+    pub registry_down: RegistryDown,
+    /// Whose break-glass tokens count; none: nobody's.
+    pub glass: Option<Glass>,
+    /// Where the pull secrets of Pods are read; none: nowhere.
+    pub pull_secrets: Option<Arc<PullSecrets>>,
     /// How registries are talked to.
     pub open: OpenOptions,
     /// The clock.
@@ -81,6 +95,7 @@ impl Default for Options {
         let mut open = OpenOptions::default();
         // Inside eight seconds there is room for one more try, and a reason is better than a second one.
         open.registry.tries = 2;
+        open.registry.addresses = Addresses::NotLocal;
         open.registry.backoff = Duration::from_millis(100);
         open.registry.timeouts.connect = Duration::from_secs(2);
         open.registry.timeouts.request = Duration::from_secs(5);
@@ -91,6 +106,10 @@ impl Default for Options {
             registries: Vec::new(),
             images_at: Vec::new(),
             platforms: Platforms::All,
+            allowed_for: limits::ALLOWED_FOR,
+            registry_down: RegistryDown::default(),
+            glass: None,
+            pull_secrets: None,
             open,
             clock: Timestamp::now,
         }
@@ -112,6 +131,12 @@ struct Asked {
     policies: Arc<Policies>,
     /// None for an object of the cluster itself: then the strictest applies.
     namespace: Option<Namespace>,
+    /// What stands where break-glass tokens stand. Nothing is known about them.
+    tokens: Vec<String>,
+    /// The pull secrets that the object names, and the account that may name others.
+    pulls: images::Pulls,
+    /// What is in them, once somebody needed it.
+    opened: OnceCell<Result<Vec<DockerConfig>, String>>,
     deadline: Instant,
     budget: Duration,
 }
@@ -127,11 +152,14 @@ pub struct Reviewed {
     pub request: Option<Request>,
 }
 
+/// A repository, and what it is asked with: a connection is never shared between different credentials.
+type SourceKey = (Repository, Option<Digest>);
+
 /// The webhook without its server. Share it behind an [`Arc`].
 pub struct Admission {
     options: Options,
     policies: RwLock<Arc<Policies>>,
-    sources: Mutex<Memory<Repository, Arc<dyn Source>>>,
+    sources: Mutex<Memory<SourceKey, Arc<dyn Source>>>,
     judgements: Semaphore,
 }
 
@@ -191,7 +219,16 @@ impl Admission {
                 }
                 match namespace(&request) {
                     Ok(namespace) => {
-                        let asked = Asked { policies, namespace, deadline, budget };
+                        let tokens = match &self.options.glass {
+                            Some(_) => ways::tokens(&request, &self.options.images_at),
+                            None => Vec::new(),
+                        };
+                        let pulls = match &self.options.pull_secrets {
+                            Some(_) => images::pulls(&request, &self.options.images_at),
+                            None => images::Pulls::default(),
+                        };
+                        let opened = OnceCell::new();
+                        let asked = Asked { policies, namespace, tokens, pulls, opened, deadline, budget };
                         let images = self.judge_all(&positions, Arc::new(asked)).await;
                         (self.answer(&request, images), positions)
                     }
@@ -210,6 +247,28 @@ impl Admission {
         let body = answer.body(Some(&patch));
         (request.object, request.old_object) = Default::default();
         Reviewed { body, answer, request: Some(request) }
+    }
+
+    /// Judges `images` as those of a Pod in `namespace` with the pull secrets `pulls`, outside of any review.
+    pub async fn judge_images(
+        self: &Arc<Self>,
+        namespace: &Namespace,
+        pulls: &images::Pulls,
+        images: &[&str],
+        budget: Duration,
+    ) -> Vec<ImageAnswer> {
+        let place = |image: &&str| Position { pointer: String::new(), image: (*image).to_owned() };
+        let positions: Vec<Position> = images.iter().map(place).collect();
+        let asked = Asked {
+            policies: self.policies(),
+            namespace: Some(namespace.clone()),
+            tokens: Vec::new(),
+            pulls: pulls.clone(),
+            opened: OnceCell::new(),
+            deadline: Instant::now() + budget,
+            budget,
+        };
+        self.judge_all(&positions, Arc::new(asked)).await
     }
 
     fn answer(&self, request: &Request, images: Vec<ImageAnswer>) -> Answer {
@@ -240,6 +299,7 @@ impl Admission {
                     warnings: Vec::new(),
                     would_deny: false,
                     remembered: false,
+                    way: None,
                 }),
             }
         }
@@ -255,7 +315,7 @@ impl Admission {
             {
                 (image.outcome, image.reason, image.digest) = (said.outcome, said.reason, said.digest);
                 (image.warnings, image.would_deny) = (said.warnings, said.would_deny);
-                image.remembered = said.remembered;
+                (image.remembered, image.way) = (said.remembered, said.way);
             }
         }
         images
@@ -266,6 +326,13 @@ impl Admission {
             Ok(reference) => reference,
             Err(why) => return Said::new(Outcome::Denied, why),
         };
+        let said = self.judge_reference(asked, &reference).await;
+        let Some(glass) = &self.options.glass else { return said };
+        let digest = said.digest.as_ref().and_then(|d| d.parse().ok()).or_else(|| reference.digest.clone());
+        ways::break_glass(said, digest.as_ref(), asked, glass, (self.options.clock)())
+    }
+
+    async fn judge_reference(self: &Arc<Self>, asked: &Asked, reference: &Reference) -> Said {
         let Location::Registry(repository) = &reference.location else {
             return Said::new(Outcome::Denied, "it names no registry".into());
         };
@@ -278,10 +345,10 @@ impl Admission {
             return Said::new(Outcome::Denied, format!("{why} [registry-not-allowed]"));
         }
         let question = Question { asked, matching: &matching, name: &name };
-        let found = match timeout_at(asked.deadline, self.find_out(&question, &reference, repository)).await {
+        let found = match timeout_at(asked.deadline, self.find_out(&question, reference, repository)).await {
             Ok(found) => found,
             Err(_) => Err(Doubt {
-                certain: false,
+                nature: Nature::Down,
                 why: format!(
                     "no answer within {:.1} s: the registry is slow or silent",
                     asked.budget.as_secs_f32()
@@ -302,7 +369,14 @@ impl Admission {
                 warned.map(|p| format!("policy '{}': could not find out: {}", p.name(), doubt.why)).collect();
             return said;
         }
-        Said::new(if doubt.certain { Outcome::Denied } else { Outcome::CouldNotFindOut }, doubt.why)
+        if doubt.nature == Nature::Down
+            && let digest = reference.digest.as_ref()
+            && let Some(said) = ways::remembered(&question, digest, self.options.registry_down, &doubt.why)
+        {
+            return said;
+        }
+        let certain = doubt.nature == Nature::NotThere;
+        Said::new(if certain { Outcome::Denied } else { Outcome::CouldNotFindOut }, doubt.why)
     }
 
     /// What the policies say about what `reference` means now.
@@ -319,7 +393,7 @@ impl Admission {
                 return Ok(Said::from(&judged, &key, Remembered::Yes));
             }
         }
-        let source = self.source(repository).await?;
+        let source = self.source(question.asked, repository).await?;
         let (pinned, manifest) =
             seaworthy_oci::resolve(source.as_ref(), reference).await.map_err(Doubt::from)?;
         let key = question.key(pinned.digest());
@@ -330,40 +404,71 @@ impl Admission {
         // over first, the cell lets one of them take the work up.
         let flight = policies.board(&key);
         let judge = async {
-            let _permit = self.judgements.acquire().await.map_err(|e| e.to_string())?;
+            let failed = |e: &dyn std::fmt::Display| Doubt { nature: Nature::Other, why: e.to_string() };
+            let _permit = self.judgements.acquire().await.map_err(|e| failed(&e))?;
             let context = Context {
                 now: (self.options.clock)(),
                 platforms: self.options.platforms.clone(),
                 namespace: question.asked.namespace.clone(),
             };
-            let verifier = Verifier::new(policies.set(), context).map_err(|e| e.to_string())?;
+            let verifier = Verifier::new(policies.set(), context).map_err(|e| failed(&e))?;
             let verdict = verifier.judge_manifest(source.as_ref(), &pinned, manifest, question.name).await;
-            let verdict = verdict.map_err(|e| with_hint(e.to_string(), e.hint()))?;
+            let verdict = verdict.map_err(Doubt::from)?;
             let judged = Arc::new(Judged::from(&verdict));
             let keep = match (judged.decision, judged.would_deny) {
-                (Decision::Allow, false) => limits::ALLOWED_FOR,
+                (Decision::Allow, false) => self.options.allowed_for,
                 _ => limits::DENIED_FOR,
             };
             // What an exception allows is forgotten when it ends.
             let left = verdict.until().map(|until| until.duration_since((self.options.clock)()));
-            let keep = left.map_or(keep, |left| keep.min(left.try_into().unwrap_or_default()));
-            lock(&policies.verdicts).put(key.clone(), Arc::clone(&judged), keep);
+            let at_most =
+                |keep: Duration| left.map_or(keep, |left| keep.min(left.try_into().unwrap_or_default()));
+            lock(&policies.verdicts).put(key.clone(), Arc::clone(&judged), at_most(keep));
+            if let (RegistryDown::Remembered(long), Decision::Allow, false) =
+                (self.options.registry_down, judged.decision, judged.would_deny)
+            {
+                let at = (self.options.clock)();
+                lock(&policies.known).put(key.clone(), (Arc::clone(&judged), at), at_most(long));
+            }
             Ok(judged)
         };
         let landed = flight.cell.get_or_init(|| judge).await.clone();
-        let judged = landed.map_err(|why| Doubt { certain: false, why })?;
+        // Whatever a judgement failed by, it is no "there is no such image": the image was there.
+        let judged = landed.map_err(|doubt| match doubt.nature {
+            Nature::NotThere => Doubt { nature: Nature::Other, ..doubt },
+            Nature::Down | Nature::Other => doubt,
+        })?;
         Ok(Said::from(&judged, &key, Remembered::No))
     }
 
     /// A connection to `repository`, kept for a while: its token and its TLS session are worth something.
-    async fn source(&self, repository: &Repository) -> Result<Arc<dyn Source>, Doubt> {
-        if let Some(source) = lock(&self.sources).get(repository) {
+    async fn source(&self, asked: &Asked, repository: &Repository) -> Result<Arc<dyn Source>, Doubt> {
+        let configs = self.configs(asked, repository).await?;
+        let with = (!configs.is_empty()).then(|| DockerConfig::digest(&configs));
+        let key: SourceKey = (repository.clone(), with);
+        if let Some(source) = lock(&self.sources).get(&key) {
             return Ok(source);
         }
         let location = Location::Registry(repository.clone());
-        let source: Arc<dyn Source> = Arc::from(seaworthy_oci::open(&location, &self.options.open).await?);
-        lock(&self.sources).put(repository.clone(), Arc::clone(&source), limits::SOURCE_FOR);
+        let mut open = self.options.open.clone();
+        if !configs.is_empty() {
+            open.registry.credentials = Credentials::Given(configs);
+        }
+        let source: Arc<dyn Source> = Arc::from(seaworthy_oci::open(&location, &open).await?);
+        lock(&self.sources).put(key, Arc::clone(&source), limits::SOURCE_FOR);
         Ok(source)
+    }
+
+    /// The pull secrets of the review that are for `repository`.
+    async fn configs(&self, asked: &Asked, repository: &Repository) -> Result<Vec<DockerConfig>, Doubt> {
+        let (Some(secrets), Some(namespace)) = (&self.options.pull_secrets, &asked.namespace) else {
+            return Ok(Vec::new());
+        };
+        let opened = asked.opened.get_or_init(|| secrets.open(namespace, &asked.pulls)).await;
+        match opened {
+            Ok(configs) => Ok(configs.iter().filter(|c| c.is_for(repository)).cloned().collect()),
+            Err(why) => Err(Doubt { nature: Nature::Other, why: format!("the pull secrets: {why}") }),
+        }
     }
 }
 
@@ -415,15 +520,42 @@ fn with_hint(text: String, hint: Option<&str>) -> String {
 }
 
 /// Why there is no verdict.
+#[derive(Debug, Clone)]
 struct Doubt {
-    /// Whether it is certain that there is no such image.
-    certain: bool,
+    nature: Nature,
     why: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    /// It is certain that there is no such image.
+    NotThere,
+    /// The registry does not answer, or only with failures of its own.
+    Down,
+    /// Everything else: what it sends is broken, or refuses us.
+    Other,
+}
+
+impl From<crate::Error> for Doubt {
+    fn from(error: crate::Error) -> Self {
+        match error {
+            crate::Error::Source(error) => Self::from(error),
+            other => Self { nature: Nature::Other, why: with_hint(other.to_string(), other.hint()) },
+        }
+    }
 }
 
 impl From<seaworthy_oci::Error> for Doubt {
     fn from(error: seaworthy_oci::Error) -> Self {
-        Self { certain: error.is_not_found(), why: with_hint(error.to_string(), error.hint.as_deref()) }
+        let nature = match error.kind {
+            _ if error.is_not_found() => Nature::NotThere,
+            ErrorKind::Unreachable(_)
+            | ErrorKind::Timeout { .. }
+            | ErrorKind::Server { .. }
+            | ErrorKind::Throttled { .. } => Nature::Down,
+            _ => Nature::Other,
+        };
+        Self { nature, why: with_hint(error.to_string(), error.hint.as_deref()) }
     }
 }
 
@@ -451,11 +583,20 @@ struct Said {
     warnings: Vec<String>,
     would_deny: bool,
     remembered: bool,
+    way: Option<Way>,
 }
 
 impl Said {
     fn new(outcome: Outcome, reason: String) -> Self {
-        Self { outcome, reason, digest: None, warnings: Vec::new(), would_deny: false, remembered: false }
+        Self {
+            outcome,
+            reason,
+            digest: None,
+            warnings: Vec::new(),
+            would_deny: false,
+            remembered: false,
+            way: None,
+        }
     }
 
     fn from(judged: &Judged, key: &Key, remembered: Remembered) -> Self {
@@ -469,6 +610,7 @@ impl Said {
             warnings: judged.warnings.clone(),
             would_deny: judged.would_deny,
             remembered: matches!(remembered, Remembered::Yes),
+            way: None,
         }
     }
 }

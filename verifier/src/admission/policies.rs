@@ -5,7 +5,7 @@
 //! about a digest in a repository, never about a tag.
 
 use super::memory::Memory;
-use super::{Judged, limits, lock};
+use super::{Doubt, Judged, limits, lock};
 use crate::cluster::objects::Objects;
 use crate::{Exception, Mode, Policy, PolicyError, PolicySet, Problem};
 use jiff::Timestamp;
@@ -28,8 +28,8 @@ pub(super) struct Key {
     /// The policies that apply, by their place among all, and their modes.
     pub(super) applied: Box<[(usize, Mode)]>,
 }
-/// A verdict that is being found, or why there is none, as text for people.
-type Cell = Arc<OnceCell<Result<Arc<Judged>, String>>>;
+/// A verdict that is being found, or why there is none.
+type Cell = Arc<OnceCell<Result<Arc<Judged>, Doubt>>>;
 
 /// A seat in the search for one verdict. Whoever leaves last, also by being cancelled, clears the place.
 pub(super) struct Flight<'p> {
@@ -58,6 +58,8 @@ pub struct Policies {
     fingerprint: String,
     pub(super) verdicts: Mutex<Memory<Key, Arc<Judged>>>,
     flights: Mutex<HashMap<Key, Cell>>,
+    /// What was allowed, and when, for as long as it counts where a registry is down.
+    pub(super) known: Mutex<Memory<Key, (Arc<Judged>, Timestamp)>>,
     /// What is missing, where not all policies are known yet: then nothing can be allowed.
     waiting: Option<&'static str>,
 }
@@ -89,6 +91,7 @@ impl Policies {
             fingerprint,
             verdicts: Mutex::new(Memory::new(limits::VERDICTS)),
             flights: Mutex::default(),
+            known: Mutex::new(Memory::new(limits::KNOWN)),
             waiting: None,
         }
     }

@@ -4,9 +4,11 @@
 //! every other host is refused before its name is resolved. Without one, this machine itself and link-local
 //! addresses, where clouds serve credentials, are refused.
 //!
-//! Not decided here: what an allowed *name* resolves to. Name the registries, and that is theirs to say.
+//! What an allowed *name* leads to is checked where it is resolved ([`seaworthy_oci::registry::address`]): never to
+//! this machine or its link, also if its owner points it there later.
 
 use seaworthy_oci::Repository;
+use seaworthy_oci::registry::address::is_local;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -60,24 +62,6 @@ pub fn check(repository: &Repository, allowed: &[RegistryName]) -> Result<(), St
         return Err(format!("{host} is this machine or a link-local address; it must be allowed by name"));
     }
     Ok(())
-}
-
-fn is_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_local(IpAddr::V4(v4)),
-            None => {
-                v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || v6.is_unicast_link_local()
-            }
-        },
-    }
 }
 
 #[cfg(test)]

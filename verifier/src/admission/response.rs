@@ -5,7 +5,7 @@
 
 use super::images::Position;
 use super::review::{API_VERSION, Request};
-use super::{Webhook, limits};
+use super::{Way, Webhook, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use seaworthy_oci::Reference;
@@ -75,6 +75,9 @@ pub struct ImageAnswer {
     pub would_deny: bool,
     /// Whether the verdict was remembered.
     pub remembered: bool,
+    /// How it came in that would not have otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
 }
 
 /// What is said about a review.
@@ -155,6 +158,12 @@ impl Answer {
         let would: Vec<&str> =
             self.images.iter().filter(|i| i.would_deny).map(|i| i.image.as_str()).collect();
         put("would-deny", would.join(", "));
+        for (name, way) in [("break-glass", Way::BreakGlass), ("registry-down", Way::RegistryDown)] {
+            let by = |i: &&ImageAnswer| i.way == Some(way);
+            let let_in: Vec<String> =
+                self.images.iter().filter(by).map(|i| format!("{}: {}", i.image, i.reason)).collect();
+            put(name, let_in.join(", "));
+        }
         Value::Object(out)
     }
 

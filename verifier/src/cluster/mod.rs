@@ -7,6 +7,8 @@
 //! The token is read again for each request, because the kubelet rotates it; it has no Debug output.
 
 pub mod objects;
+pub mod revalidate;
+pub mod secrets;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Client, Method, Response, Url};

@@ -173,6 +173,17 @@ impl Objects {
         tokio::join!(each(Kind::Cluster), each(Kind::Namespaced));
     }
 
+    /// Asks for both lists once.
+    ///
+    /// # Errors
+    /// Where one of them cannot be had.
+    pub async fn list_once(&self, api: &Api) -> Result<(), ApiError> {
+        for kind in Kind::ALL {
+            self.list(kind, api).await?;
+        }
+        Ok(())
+    }
+
     async fn follow_kind(self: Arc<Self>, kind: Kind, api: Api, tell: Tell) {
         let (mut wait, mut told) = (RETRY, String::new());
         loop {

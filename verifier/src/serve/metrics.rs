@@ -2,7 +2,7 @@
 //!
 //! "Denied" and "could not find out" are two series, because they wake two different people.
 
-use crate::admission::{Outcome, Webhook};
+use crate::admission::{Outcome, Way, Webhook};
 use crate::cluster::objects::Standing;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +18,8 @@ pub(super) struct Metrics {
     reviews: [[AtomicU64; 4]; 2],
     images: [AtomicU64; 4],
     remembered: AtomicU64,
+    break_glass: AtomicU64,
+    registry_down: AtomicU64,
     buckets: [AtomicU64; BUCKETS.len()],
     micros: AtomicU64,
     pub(super) in_flight: AtomicU64,
@@ -46,7 +48,12 @@ impl Metrics {
         }
     }
 
-    pub(super) fn image(&self, outcome: Outcome, remembered: u64) {
+    pub(super) fn image(&self, outcome: Outcome, remembered: u64, way: Option<Way>) {
+        match way {
+            Some(Way::BreakGlass) => add(&self.break_glass, 1),
+            Some(Way::RegistryDown) => add(&self.registry_down, 1),
+            None => {}
+        }
         if let Some(counter) = self.images.get(outcome as usize) {
             add(counter, 1);
         }
@@ -93,6 +100,13 @@ impl Metrics {
         let _ = writeln!(out, "seaworthy_review_seconds_sum {seconds}\nseaworthy_review_seconds_count {all}");
         for (name, kind, help, value) in [
             ("remembered_total", "counter", "Images whose verdict was remembered.", get(&self.remembered)),
+            ("break_glass_total", "counter", "Images let in by a signed token.", get(&self.break_glass)),
+            (
+                "registry_down_total",
+                "counter",
+                "Images let in by an old verdict while their registry was down.",
+                get(&self.registry_down),
+            ),
             ("reviews_in_flight", "gauge", "Reviews that are being answered.", get(&self.in_flight)),
             ("policies", "gauge", "Policies that answer now.", policies as u64),
             ("policy_reloads_total", "counter", "New policies that took effect.", get(&self.policy_reloads)),
@@ -134,7 +148,7 @@ impl Metrics {
     }
 }
 
-fn line(out: &mut String, name: &str, kind: &str, help: &str, value: u64) {
+pub(super) fn line(out: &mut String, name: &str, kind: &str, help: &str, value: u64) {
     let name = format!("seaworthy_{name}");
     let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
 }

@@ -9,8 +9,10 @@
 mod log;
 mod metrics;
 mod tls;
+mod watchman;
 
 pub use log::Log;
+pub use watchman::Watchman;
 
 use crate::admission::{
     Admission, Answer, Outcome, Policies, Reviewed, Webhook, fingerprint, fingerprint_with, limits,
@@ -298,7 +300,7 @@ async fn review(state: Arc<State>, webhook: Webhook, request: http::Request<Inco
     state.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
     state.metrics.review(webhook, reviewed.answer.outcome, took);
     for image in &reviewed.answer.images {
-        state.metrics.image(image.outcome, u64::from(image.remembered));
+        state.metrics.image(image.outcome, u64::from(image.remembered), image.way);
     }
     state.log.review(webhook, reviewed.request.as_ref(), &reviewed.answer, took);
     reply(StatusCode::OK, "application/json", reviewed.body)

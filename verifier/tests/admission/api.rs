@@ -22,6 +22,8 @@ use tokio::sync::Notify;
 struct Inside {
     /// Lists by path, objects in them by `namespace/name`.
     lists: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Single objects by path.
+    objects: BTreeMap<String, Value>,
     /// Patches: path, content type, body.
     patches: Vec<(String, String, Value)>,
     broken: bool,
@@ -102,6 +104,11 @@ impl FakeApi {
         self.change(|i| drop(i.lists.entry(path.to_owned()).or_default().remove(key)));
     }
 
+    /// Puts a single object at `path`.
+    pub fn object(&self, path: &str, object: Value) {
+        self.change(|i| drop(i.objects.insert(path.to_owned(), object)));
+    }
+
     pub fn broken(&self, broken: bool) {
         self.change(|i| i.broken = broken);
     }
@@ -153,6 +160,9 @@ async fn answer(state: State, request: Request<Incoming>) -> Result<Response<Ful
         return Ok(reply(200, &json!({ "type": "MODIFIED", "object": {} })));
     }
     let inside = inside.lock().unwrap();
+    if let Some(object) = inside.objects.get(&path) {
+        return Ok(reply(200, object));
+    }
     let Some(list) = inside.lists.get(&path) else {
         return Ok(reply(404, &json!({ "message": format!("{path} not found") })));
     };

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api;
+mod chart;
 mod fixtures;
 mod hostile;
 #[allow(dead_code)]
@@ -12,5 +13,7 @@ mod manifests;
 mod objects;
 mod program;
 mod rows;
+mod running;
 mod server;
+mod ways;
 mod world;

@@ -63,11 +63,15 @@ fn the_example_policy_loads_with_the_key_beside_it() {
 
 #[test]
 fn the_deployment_is_locked_down_and_may_do_little() {
-    let pod = one("Deployment")["spec"]["template"]["spec"].clone();
-    let container = &pod["containers"][0];
-    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
-    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-    assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+    let deployments: Vec<Value> = manifests().into_iter().filter(|m| m["kind"] == "Deployment").collect();
+    assert_eq!(deployments.len(), 2);
+    for deployment in deployments {
+        let pod = deployment["spec"]["template"]["spec"].clone();
+        let container = &pod["containers"][0];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+        assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+    }
     assert_eq!(
         one("ServiceAccount")["automountServiceAccountToken"],
         false,
@@ -84,4 +88,26 @@ fn the_deployment_is_locked_down_and_may_do_little() {
         let verbs = rule["verbs"].to_string();
         assert!(!verbs.contains('*') && !verbs.contains("create") && !verbs.contains("delete"), "{verbs}");
     }
+}
+
+/// Each opt-in has a role of its own, with exactly what it needs.
+#[test]
+fn what_is_opted_into_has_a_role_of_its_own() {
+    let rules = |name: &str| {
+        let role =
+            manifests().into_iter().find(|m| m["metadata"]["name"] == name && m["kind"] == "ClusterRole");
+        role.unwrap()["rules"].clone()
+    };
+    let secrets = serde_json::json!([{ "apiGroups": [""], "resources": ["secrets", "serviceaccounts"], "verbs": ["get"] }]);
+    assert_eq!(rules("seaworthy-pull-secrets"), secrets);
+    let verbs: Vec<String> = rules("seaworthy-revalidate")
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| format!("{} {}", r["resources"][0].as_str().unwrap(), r["verbs"]))
+        .collect();
+    assert_eq!(
+        verbs,
+        [r#"pods ["list"]"#, r#"imagepolicies ["list"]"#, r#"policyreports ["list","create","patch"]"#]
+    );
 }

@@ -47,7 +47,19 @@ impl World {
     }
 
     pub fn with(policies: impl Fn(&Lab) -> String, change: impl Fn(&mut Options)) -> Self {
-        let (lab, key, dir) = (Lab::start(), Key::new(7), tempfile::tempdir().unwrap());
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Self::on(Lab::start(), runtime, policies, change)
+    }
+
+    /// The same over a registry of another kind.
+    pub fn on(
+        lab: Lab,
+        runtime: tokio::runtime::Runtime,
+        policies: impl Fn(&Lab) -> String,
+        change: impl Fn(&mut Options),
+    ) -> Self {
+        let (key, dir) = (Key::new(7), tempfile::tempdir().unwrap());
         std::fs::write(dir.path().join("release.pub"), key.pem()).unwrap();
         std::fs::write(dir.path().join("other.pub"), Key::new(9).pem()).unwrap();
         std::fs::write(dir.path().join("policy.yaml"), policies(&lab)).unwrap();
@@ -60,8 +72,6 @@ impl World {
         change(&mut options);
         let set = Policies::load(&[dir.path().to_owned()], keys::now()).unwrap_or_else(|e| panic!("{e}"));
         let admission = Arc::new(Admission::new(set, options));
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         Self { lab, key, dir, admission, runtime }
     }
 

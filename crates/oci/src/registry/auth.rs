@@ -235,6 +235,7 @@ impl Auth {
                     Credentials::Basic { username, password } => {
                         Ok(Some(Found::Basic(username.clone(), password.clone())))
                     }
+                    Credentials::Given(configs) => credentials::find_in(configs, &self.repository),
                     Credentials::Configured(files) => {
                         let (files, repository) = (files.clone(), self.repository.clone());
                         let deadline = http.options.timeouts.helper;

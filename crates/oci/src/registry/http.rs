@@ -4,7 +4,8 @@
 //! HEAD follow one, the `Authorization` header stays with the host, port and scheme it was made for, and a
 //! connection never becomes weaker on the way (CVE-2018-18074 and its many siblings).
 
-use super::options::Options;
+use super::address::{Guard, is_local};
+use super::options::{Addresses, Options};
 use crate::error::{Error, ErrorKind, Result};
 pub(super) use crate::http::escaped;
 use crate::http::{innermost, is_loopback};
@@ -224,6 +225,8 @@ impl Http {
             .user_agent(concat!("seaworthy/", env!("CARGO_PKG_VERSION")));
         if loopback {
             builder = builder.no_proxy();
+        } else if self.options.addresses == Addresses::NotLocal {
+            builder = builder.dns_resolver(std::sync::Arc::new(Guard));
         }
         builder = if tls {
             builder.tls_certs_merge(self.authorities.iter().cloned())
@@ -247,6 +250,16 @@ impl Http {
     /// Where `from` sends us with `location`: nowhere else than HTTP, and never to something weaker.
     pub(super) fn next_url(&self, from: &Url, location: &str) -> Result<Url, String> {
         let next = from.join(location).map_err(|e| format!("a Location that is no URL: {e}"))?;
+        let address = match next.host() {
+            Some(url::Host::Ipv4(v4)) => Some(std::net::IpAddr::V4(v4)),
+            Some(url::Host::Ipv6(v6)) => Some(std::net::IpAddr::V6(v6)),
+            _ => None,
+        };
+        // A name is checked where it is resolved; what a registry writes out is its choice, not the user's.
+        let local = address.map_or(is_loopback(&next), is_local);
+        if self.options.addresses == Addresses::NotLocal && local && next.host() != from.host() {
+            return Err(format!("a Location that leads to {}, a local address", shown_host(&next)));
+        }
         if !next.username().is_empty() || next.password().is_some() {
             return Err("a Location with a user name in it".into());
         }
@@ -488,6 +501,37 @@ mod tests {
         assert_eq!(message(b"<html>"), None);
         assert_eq!(message(br#"{"errors":[]}"#), None);
         assert_eq!(message(br#"{"details":"bad password"}"#).unwrap(), "bad password");
+    }
+
+    #[test]
+    fn c16_a_redirect_does_not_lead_to_this_machine() {
+        let options = Options { addresses: Addresses::NotLocal, ..Options::default() };
+        let http = Http::new(&options).unwrap();
+        let from = |from: &str, to: &str| http.next_url(&from.parse().unwrap(), to).map(|u| u.to_string());
+        for to in
+            ["https://169.254.169.254/x", "https://[::1]/x", "https://127.0.0.1:2379/", "https://localhost/"]
+        {
+            assert!(from("https://r.example/x", to).unwrap_err().contains("local address"), "{to}");
+        }
+        assert!(from("https://r.example/x", "https://cdn.example/y").is_ok());
+        // A registry that was named by its address may answer with itself.
+        assert!(from("https://127.0.0.1:5000/x", "/y").is_ok());
+    }
+
+    /// `localhost.` is no name of ours for this machine, and leads there all the same.
+    #[tokio::test]
+    async fn c16_a_name_that_leads_to_this_machine_is_not_followed() {
+        let options = Options { addresses: Addresses::NotLocal, ..Options::default() };
+        let http = Http::new(&options).unwrap();
+        let name = match tokio::net::lookup_host(("ip6-localhost", 0)).await {
+            Ok(_) => "ip6-localhost",
+            Err(_) => return,
+        };
+        let url: Url = format!("https://{name}:1/v2/").parse().unwrap();
+        let call = Call::new(Method::GET, url, "ask", "r.example");
+        let Err((error, again)) = http.exchange(&call, None).await else { panic!("it was asked") };
+        assert!(error.to_string().contains("leads to"), "{error}");
+        assert_eq!(again, Again::Never);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! Needs a Tokio runtime with time and I/O. A blob's reader blocks and is fed by a task, so it must be read
 //! off the reactor (`spawn_blocking`); then even a current-thread runtime does.
 
+pub mod address;
 mod auth;
 mod blob;
 pub mod credentials;
@@ -22,7 +23,7 @@ mod secret;
 #[cfg(feature = "push")]
 mod upload;
 
-pub use options::{Credentials, Options, PlainHttp, Timeouts};
+pub use options::{Addresses, Credentials, Options, PlainHttp, Timeouts};
 pub use secret::Secret;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -1,6 +1,6 @@
 //! How registries are talked to: what a user may loosen, and the defaults, which are the strict ones.
 
-use super::credentials::ConfigFiles;
+use super::credentials::{ConfigFiles, DockerConfig};
 use super::secret::Secret;
 use crate::{Repository, limits};
 use std::fmt;
@@ -22,11 +22,24 @@ pub enum PlainHttp {
     Everywhere,
 }
 
+/// Where names of registries may lead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Addresses {
+    /// Anywhere.
+    #[default]
+    Any,
+    /// Not to this machine, its link, or where a cloud serves credentials ([`super::address::is_local`]); but
+    /// `localhost` and addresses that are written out lead where they say.
+    NotLocal,
+}
+
 /// Which credentials a registry gets, once it asks for some.
 #[derive(Clone)]
 pub enum Credentials {
     /// Those that Docker's and Podman's configuration hold for it; none where they hold none.
     Configured(ConfigFiles),
+    /// Those of these configurations, and no others; programs that they name are not run.
+    Given(Vec<DockerConfig>),
     /// None.
     Anonymous,
     /// These, for the one registry that the client is opened for.
@@ -52,6 +65,7 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Configured(_) => "Configured",
+            Self::Given(_) => "Given",
             Self::Anonymous => "Anonymous",
             Self::Basic { .. } => "Basic",
             Self::RegistryToken(_) => "RegistryToken",
@@ -90,6 +104,8 @@ pub struct Options {
     pub plain_http: PlainHttp,
     /// PEM files with certificate authorities, trusted in addition to the system's.
     pub ca_files: Vec<PathBuf>,
+    /// Where names may lead.
+    pub addresses: Addresses,
     /// Which credentials are used.
     pub credentials: Credentials,
     /// Token services (`host` or `host:port`) that may get credentials although they are neither on the
@@ -111,6 +127,7 @@ impl Default for Options {
         Self {
             plain_http: PlainHttp::default(),
             ca_files: Vec::new(),
+            addresses: Addresses::default(),
             credentials: Credentials::default(),
             token_hosts: Vec::new(),
             tries: limits::TRIES,

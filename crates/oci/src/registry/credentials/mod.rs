@@ -66,6 +66,62 @@ pub(super) fn find(
     Ok(None)
 }
 
+/// A Docker configuration that was handed over, such as a pull secret of Kubernetes: a text of its own, and no file.
+#[derive(Clone)]
+pub struct DockerConfig(Secret);
+
+impl DockerConfig {
+    /// Takes the text of a `config.json`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Local`] where it is none. The message quotes nothing.
+    pub fn parse(text: Secret) -> Result<Self> {
+        let config = Self(text);
+        config.read()?;
+        Ok(config)
+    }
+
+    fn read(&self) -> Result<Config> {
+        let path = Path::new("a given configuration");
+        if self.0.expose().len() as u64 > limits::CREDENTIAL_BYTES {
+            let kind =
+                ErrorKind::LimitExceeded { limit: "CREDENTIAL_BYTES", value: limits::CREDENTIAL_BYTES };
+            return Err(Error::new("read credentials from", path.display(), kind));
+        }
+        let mut config: Config = serde_json::from_str(self.0.expose()).map_err(|e| malformed(path, &e))?;
+        // Whoever hands over credentials does not choose what is run here.
+        (config.creds_store, config.cred_helpers) = Default::default();
+        Ok(config)
+    }
+
+    /// Whether it has credentials for `repository`.
+    pub fn is_for(&self, repository: &Repository) -> bool {
+        let has = |config: Config| {
+            config.auths.keys().any(|key| Key::parse(key).is_some_and(|k| k.matches(repository).is_some()))
+        };
+        self.read().is_ok_and(has)
+    }
+
+    /// A hash of what `configs` say, to tell one set of credentials from another.
+    pub fn digest(configs: &[Self]) -> crate::Digest {
+        // Of hashes, so that no two lists have one text.
+        let each: String =
+            configs.iter().map(|c| crate::Digest::sha256(c.0.expose().as_bytes()).to_string()).collect();
+        crate::Digest::sha256(each.as_bytes())
+    }
+}
+
+/// The credentials for `repository` in `configs`; the first that has any.
+pub(super) fn find_in(configs: &[DockerConfig], repository: &Repository) -> Result<Option<Found>> {
+    let path = Path::new("a given configuration");
+    for config in configs {
+        if let Some(found) = config.read()?.find(path, None, repository, Duration::ZERO)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
 fn usual_places(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let env = |name| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let home = || env("HOME").or_else(|| env("USERPROFILE"));
@@ -346,6 +402,26 @@ mod tests {
         assert_eq!(look_up(&padded(limit), "r.example", "a/b").unwrap(), "none");
         let error = look_up(&padded(limit + 1), "r.example", "a/b").unwrap_err();
         assert!(matches!(error.kind, ErrorKind::LimitExceeded { limit: "CREDENTIAL_BYTES", .. }));
+    }
+
+    #[test]
+    fn what_is_handed_over_is_for_the_hosts_that_it_names_and_runs_nothing() {
+        let text = format!(
+            r#"{{"auths":{{"r.example/team":{}}},"credsStore":"evil","credHelpers":{{"q.example":"evil"}}}}"#,
+            entry("u:p")
+        );
+        let config = DockerConfig::parse(Secret::new(text)).unwrap();
+        let at = |registry, name| Repository::new(registry, name).unwrap();
+        let look = |repository| find_in(std::slice::from_ref(&config), &repository).map(found).unwrap();
+        assert!(config.is_for(&at("r.example", "team/app")) && !config.is_for(&at("r.example", "other/app")));
+        assert!(!config.is_for(&at("q.example", "a/b")));
+        assert_eq!(look(at("r.example", "team/app")), "u:p");
+        assert_eq!(look(at("q.example", "a/b")), "none", "no program is run");
+        let other = DockerConfig::parse(Secret::new("{}")).unwrap();
+        let one = DockerConfig::digest(std::slice::from_ref(&config));
+        assert_ne!(one, DockerConfig::digest(&[config, other]));
+        let error = DockerConfig::parse(Secret::new(r#"{"auths":"hunter2"}"#)).map(|_| ()).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]
