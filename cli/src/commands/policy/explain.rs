@@ -49,6 +49,7 @@ pub(crate) async fn run(args: &PolicyExplain, options: &OpenOptions, printer: &P
     let place = Traced {
         inner: seaworthy_oci::open(&reference.location, options).await?,
         requests: Arc::clone(&requests),
+        turn: tokio::sync::Mutex::new(()),
     };
     let (pinned, raw) = seaworthy_oci::resolve(&place, &reference).await?;
     let context = Context { now: context::now(), platforms, namespace: args.namespace.clone() };
@@ -76,6 +77,8 @@ pub(crate) async fn run(args: &PolicyExplain, options: &OpenOptions, printer: &P
 struct Traced {
     inner: Box<dyn Source>,
     requests: Arc<Mutex<Vec<Request>>>,
+    /// Held for each request: the judge asks several at a time, and what it asked is to be told in one order.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Traced {
@@ -93,6 +96,7 @@ impl Source for Traced {
     }
 
     async fn manifest(&self, selector: Selector<'_>) -> seaworthy_oci::Result<Option<RawManifest>> {
+        let _turn = self.turn.lock().await;
         let answer = self.inner.manifest(selector).await;
         let of = match selector {
             Selector::Only => "the only image there".to_owned(),
@@ -109,18 +113,21 @@ impl Source for Traced {
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> seaworthy_oci::Result<BlobReader> {
+        let _turn = self.turn.lock().await;
         let answer = self.inner.blob(descriptor).await;
         self.note("blob", descriptor.digest.to_string(), blob_answer(descriptor, answer.as_ref().err()));
         answer
     }
 
     async fn blob_bytes(&self, descriptor: &Descriptor, limit: u64) -> seaworthy_oci::Result<Vec<u8>> {
+        let _turn = self.turn.lock().await;
         let answer = self.inner.blob_bytes(descriptor, limit).await;
         self.note("blob", descriptor.digest.to_string(), blob_answer(descriptor, answer.as_ref().err()));
         answer
     }
 
     async fn referrers(&self, subject: &Digest) -> seaworthy_oci::Result<Referrers> {
+        let _turn = self.turn.lock().await;
         let answer = self.inner.referrers(subject).await;
         let words = match &answer {
             Ok(found) => {
