@@ -11,6 +11,8 @@
 //! Evidence is fetched once, several small pieces at a time, checked for each policy, and let go. What can neither
 //! fulfil nor break a requirement is looked at only where the answer is no, for the explanation.
 
+#[cfg(feature = "cel")]
+mod conditions;
 mod config;
 mod facts;
 mod looked;
@@ -195,7 +197,14 @@ struct Piece {
 }
 
 enum Standing {
-    Good { signers: Vec<Signer>, about: Vec<Digest>, sbom: BTreeMap<Digest, Findings>, facts: Facts },
+    Good {
+        signers: Vec<Signer>,
+        about: Vec<Digest>,
+        sbom: BTreeMap<Digest, Findings>,
+        facts: Facts,
+        #[cfg(feature = "cel")]
+        packages: Option<crate::policy::conditions::value::Value>,
+    },
     Bad(Explanation),
 }
 
@@ -211,6 +220,10 @@ struct Inspected {
     configs: BTreeMap<Digest, Result<Config, Explanation>>,
     now: Timestamp,
     name: ImageName,
+    #[cfg(feature = "cel")]
+    tag: Option<String>,
+    #[cfg(feature = "cel")]
+    namespace: Option<String>,
     exceptions: Arc<Vec<Exception>>,
 }
 
@@ -295,6 +308,10 @@ async fn walk(
         configs: BTreeMap::new(),
         now: verifier.context.now,
         name: name.clone(),
+        #[cfg(feature = "cel")]
+        tag: image.tag().map(str::to_owned),
+        #[cfg(feature = "cel")]
+        namespace: verifier.context.namespace.as_ref().map(ToString::to_string),
         exceptions: Arc::clone(&verifier.exceptions),
     })
 }
@@ -403,6 +420,17 @@ impl Piece {
                     Claim::Attestation(s) => (Kind::Attestation, Some(s.predicate_type.clone())),
                 };
                 let mut sbom = BTreeMap::new();
+                #[cfg(feature = "cel")]
+                let packages = match verified.value() {
+                    Claim::Attestation(statement)
+                        if policy.condition_uses().sbom && statement.predicate_type.is_sbom() =>
+                    {
+                        let read = || seaworthy_sbom::read(statement.predicate()).ok();
+                        let read = catch_unwind(AssertUnwindSafe(read)).ok().flatten();
+                        read.map(|(_, inventory)| conditions::packages(&inventory))
+                    }
+                    _ => None,
+                };
                 let facts = match verified.value() {
                     Claim::Attestation(statement) => Facts::read(statement, policy, verified.signers()),
                     Claim::Signature => Facts::Nothing,
@@ -426,6 +454,8 @@ impl Piece {
                         .collect(),
                     sbom,
                     facts,
+                    #[cfg(feature = "cel")]
+                    packages,
                 }
             }
             Outcome::UnknownSigner(reasons) => {
@@ -511,6 +541,10 @@ impl Inspected {
                 }
                 if let Some(rule) = policy.image.as_ref().filter(|_| subject.role != Role::Index) {
                     requirements.push(self.image(policy, rule, subject, pieces, self.now));
+                }
+                #[cfg(feature = "cel")]
+                if subject.role != Role::Index {
+                    requirements.extend(self.conditions(policy, subject, pieces));
                 }
                 if let Some(asked_for) = self.subjects.first().map(|s| &s.digest) {
                     let digests = [asked_for, &subject.digest];

@@ -232,6 +232,12 @@ refusals! {
     VulnerabilitySeverityUnknown = "vulnerability-severity-unknown",
     /// A scan found a vulnerability that the policy denies by name.
     VulnerabilityListed = "vulnerability-listed",
+    /// A condition of the policy comes to false.
+    ConditionNotMet = "condition-not-met",
+    /// A condition of the policy asks for what is not known, or for what does not go together.
+    ConditionCannotTell = "condition-cannot-tell",
+    /// A condition of the policy would take more steps than it may.
+    ConditionOverBudget = "condition-over-budget",
     /// In audit or warn mode: it could not be found out whether the image meets the policy.
     CouldNotFindOut = "could-not-find-out",
 }

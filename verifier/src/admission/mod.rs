@@ -388,7 +388,7 @@ impl Admission {
     ) -> Result<Said, Doubt> {
         let policies = &question.asked.policies;
         if let Some(digest) = &reference.digest {
-            let key = question.key(digest);
+            let key = question.key(digest, reference.tag.as_deref());
             if let Some(judged) = lock(&policies.verdicts).get(&key) {
                 return Ok(Said::from(&judged, &key, Remembered::Yes));
             }
@@ -396,7 +396,7 @@ impl Admission {
         let source = self.source(question.asked, repository).await?;
         let (pinned, manifest) =
             seaworthy_oci::resolve(source.as_ref(), reference).await.map_err(Doubt::from)?;
-        let key = question.key(pinned.digest());
+        let key = question.key(pinned.digest(), pinned.tag());
         if let Some(judged) = lock(&policies.verdicts).get(&key) {
             return Ok(Said::from(&judged, &key, Remembered::Yes));
         }
@@ -482,9 +482,15 @@ struct Question<'q> {
 impl Question<'_> {
     /// Under which a verdict is remembered: what it depends on, besides the policies whose memory it is. Namespaces in
     /// which the same policies apply in the same modes share it.
-    fn key(&self, digest: &Digest) -> Key {
+    fn key(&self, digest: &Digest, tag: Option<&str>) -> Key {
         let applied = self.matching.iter().map(|m| (m.at, m.mode)).collect();
-        Key { name: self.name.to_string(), digest: digest.clone(), applied }
+        let mut name = self.name.to_string();
+        // A condition may ask for what is no property of the digest. No name has a line's end in it.
+        if self.matching.iter().any(|m| m.condition_uses().place) {
+            let namespace = self.asked.namespace.as_ref().map(ToString::to_string).unwrap_or_default();
+            name = format!("{name}\n{}\n{namespace}", tag.unwrap_or_default());
+        }
+        Key { name, digest: digest.clone(), applied }
     }
 }
 

@@ -9,6 +9,7 @@ mod keyring;
 mod scope;
 mod supply;
 
+use super::conditions::Uses;
 use super::glob::{Fixed, Glob};
 use super::model::{At, ImagePolicy, PackageDoc, SbomDoc, SignatureDoc};
 use super::pattern::Pattern;
@@ -123,6 +124,7 @@ impl Lint<'_> {
         let silent = spec.signatures.is_none() && spec.attestations.is_none() && spec.sbom.is_none();
         let silent =
             silent && spec.provenance.is_none() && spec.image.is_none() && spec.vulnerabilities.is_none();
+        let silent = silent && spec.conditions.is_none();
         if let Some(requires) = spec.requires.as_ref().filter(|_| !silent) {
             self.say(requires, "requires contradicts what the policy asks for", "leave it out");
         }
@@ -174,6 +176,13 @@ impl Lint<'_> {
         let sbom = spec.sbom.as_ref().map(|doc| self.sbom(doc));
         let provenance = spec.provenance.as_ref().map(|doc| self.provenance(doc));
         let vulnerabilities = spec.vulnerabilities.as_ref().map(|doc| self.vulnerabilities(doc));
+        let known = Uses {
+            sbom: sbom.is_some(),
+            provenance: provenance.as_ref().is_some_and(|p| p.signers.is_some()),
+            ..Uses::default()
+        };
+        let conditions =
+            spec.conditions.as_ref().map(|list| self.conditions(list, known)).unwrap_or_default();
         let image = spec.image.as_ref().map(|doc| self.image(doc, provenance.as_ref()));
         for authority in &spec.authorities {
             let name = &authority.get().name;
@@ -205,6 +214,7 @@ impl Lint<'_> {
             provenance,
             image,
             vulnerabilities,
+            conditions,
         }
     }
 

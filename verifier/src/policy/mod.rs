@@ -5,6 +5,7 @@
 //! about is denied.
 
 mod authorities;
+pub(crate) mod conditions;
 #[cfg(feature = "admission")]
 #[cfg(test)]
 mod crd;
@@ -26,6 +27,7 @@ pub(crate) mod vulnerabilities;
 use crate::authority::Authority;
 use crate::statement::PredicateType;
 use crate::verdict::Signer;
+use conditions::{Condition, Uses};
 pub use exceptions::Exception;
 use image::ImageRule;
 use jiff::{SignedDuration, Timestamp};
@@ -134,6 +136,7 @@ pub struct Policy {
     pub(crate) provenance: Option<ProvenanceRule>,
     pub(crate) image: Option<ImageRule>,
     pub(crate) vulnerabilities: Option<VulnerabilityRule>,
+    pub(crate) conditions: Vec<Condition>,
 }
 
 /// How many distinct signers among which authorities.
@@ -383,6 +386,7 @@ impl Policy {
             provenance: None,
             image: None,
             vulnerabilities: None,
+            conditions: Vec::new(),
             authorities: Vec::new(),
         };
         for requirement in requirements {
@@ -428,6 +432,7 @@ impl Policy {
             provenance: None,
             image: None,
             vulnerabilities: None,
+            conditions: Vec::new(),
         }
     }
 
@@ -451,7 +456,17 @@ impl Policy {
 
     /// Whether image configurations must be fetched.
     pub(crate) fn asks_config(&self) -> bool {
-        self.image.as_ref().is_some_and(ImageRule::asks_config)
+        self.image.as_ref().is_some_and(ImageRule::asks_config) || self.condition_uses().config
+    }
+
+    /// What its conditions ask for, all together.
+    pub(crate) fn condition_uses(&self) -> Uses {
+        self.conditions.iter().map(|c| c.program.uses()).fold(Uses::default(), |a, b| Uses {
+            sbom: a.sbom || b.sbom,
+            provenance: a.provenance || b.provenance,
+            config: a.config || b.config,
+            place: a.place || b.place,
+        })
     }
 
     /// Whether it speaks about images of this name, in some namespace at least.
@@ -492,6 +507,7 @@ impl Policy {
         lines.extend(self.provenance.iter().flat_map(|p| p.summary_lines(self)));
         lines.extend(self.image.iter().flat_map(ImageRule::summary_lines));
         lines.extend(self.vulnerabilities.iter().flat_map(|v| v.summary_lines(self)));
+        lines.extend(self.conditions.iter().map(|c| format!("condition: {}", c.message)));
         lines
     }
 }

@@ -5,6 +5,7 @@
 //! `docs/reference/policy.schema.json` is generated from these types, descriptions included.
 
 use super::Mode;
+use super::conditions::ConditionDoc;
 use super::image::ImageDoc;
 use super::provenance::ProvenanceDoc;
 use super::supply::{AllowDoc, SuppliersDoc};
@@ -106,6 +107,8 @@ pub(super) struct Spec {
     pub(super) image: Option<At<ImageDoc>>,
     /// What vulnerability scans of each platform may find.
     pub(super) vulnerabilities: Option<At<VulnerabilitiesDoc>>,
+    /// Conditions in CEL that the image of each platform must meet, all of them (feature `cel`).
+    pub(super) conditions: Option<At<Vec<At<ConditionDoc>>>>,
 }
 
 /// Another mode for some places.

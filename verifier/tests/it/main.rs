@@ -4,6 +4,8 @@
 
 mod attacks;
 mod blob;
+#[cfg(feature = "cel")]
+mod conditions;
 mod conformance;
 mod crate_list;
 mod docs;

@@ -175,3 +175,14 @@ fn ed25519_signatures() {
     lab.attach(&image, &bundle(&payload, &signature, &hint));
     assert!(lab.judge(&image, policy).unwrap().has(Refusal::SignatureInvalid));
 }
+
+/// A policy with conditions means nothing to a build without the language: it is refused, and says what helps.
+#[cfg(not(feature = "cel"))]
+#[test]
+fn without_the_feature_conditions_are_refused() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/policies/cel/conditions.yaml");
+    let error = Policy::load(std::path::Path::new(path), now()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("built without conditions") && text.contains("feature cel"), "{text}");
+    assert!(error.problems.iter().all(|p| p.line.is_some()), "{text}");
+}
