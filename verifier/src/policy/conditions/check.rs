@@ -74,7 +74,7 @@ impl Checker {
         match expr {
             Expr::Literal(value) => known(of_value(value), 0.0),
             Expr::Global(place) => {
-                let [all @ ..] = variables();
+                let all = variables();
                 let Some((name, kind)) = all.into_iter().nth(*place) else {
                     return Err("no such variable".into());
                 };
