@@ -38,7 +38,7 @@ use jiff::Timestamp;
 use memory::Memory;
 use policies::Key;
 use seaworthy_oci::registry::credentials::DockerConfig;
-use seaworthy_oci::registry::{Addresses, Credentials};
+use seaworthy_oci::registry::{Addresses, Connections, Credentials};
 use seaworthy_oci::{Digest, ErrorKind, Location, OpenOptions, Reference, Repository, Source};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -165,7 +165,8 @@ pub struct Admission {
 
 impl Admission {
     /// A webhook that answers by `policies`.
-    pub fn new(policies: Policies, options: Options) -> Self {
+    pub fn new(policies: Policies, mut options: Options) -> Self {
+        options.open.registry.shared = Some(Connections::default());
         Self {
             options,
             policies: RwLock::new(Arc::new(policies)),

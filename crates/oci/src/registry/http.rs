@@ -5,7 +5,7 @@
 //! connection never becomes weaker on the way (CVE-2018-18074 and its many siblings).
 
 use super::address::{Guard, is_local};
-use super::options::{Addresses, Options};
+use super::options::{Addresses, Connections, Options};
 use crate::error::{Error, ErrorKind, Result};
 pub(super) use crate::http::escaped;
 use crate::http::{innermost, is_loopback};
@@ -14,10 +14,9 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -186,7 +185,7 @@ pub(super) fn shown_host(url: &Url) -> String {
 pub(super) struct Http {
     pub(super) options: Options,
     authorities: Vec<reqwest::Certificate>,
-    clients: Mutex<BTreeMap<(bool, bool), Client>>,
+    clients: Connections,
 }
 
 impl Http {
@@ -205,7 +204,11 @@ impl Http {
             }
             authorities.extend(found);
         }
-        Ok(Self { options: options.clone(), authorities, clients: Mutex::default() })
+        Ok(Self {
+            options: options.clone(),
+            authorities,
+            clients: options.shared.clone().unwrap_or_default(),
+        })
     }
 
     /// Clients are built when first needed: one for plain HTTP must not fail on a machine without
@@ -213,8 +216,9 @@ impl Http {
     fn client(&self, url: &Url) -> Result<Client> {
         let tls = url.scheme() == "https";
         let loopback = is_loopback(url);
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&(tls, loopback)) {
+        let key = (tls, loopback, self.options.addresses);
+        let mut clients = self.clients.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
         // Fails only where the program installed a provider before: then that one is used.
@@ -238,7 +242,7 @@ impl Http {
                 "on a system without certificate authorities, install ca-certificates or name a CA file",
             )
         })?;
-        clients.insert((tls, loopback), client.clone());
+        clients.insert(key, client.clone());
         Ok(client)
     }
 

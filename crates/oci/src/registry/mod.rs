@@ -23,7 +23,7 @@ mod secret;
 #[cfg(feature = "push")]
 mod upload;
 
-pub use options::{Addresses, Credentials, Options, PlainHttp, Timeouts};
+pub use options::{Addresses, Connections, Credentials, Options, PlainHttp, Timeouts};
 pub use secret::Secret;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -3,8 +3,11 @@
 use super::credentials::{ConfigFiles, DockerConfig};
 use super::secret::Secret;
 use crate::{Repository, limits};
+use reqwest::Client;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Where plain HTTP is spoken instead of HTTPS. There is no probing: a registry that answers on both
@@ -23,7 +26,7 @@ pub enum PlainHttp {
 }
 
 /// Where names of registries may lead.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Addresses {
     /// Anywhere.
     #[default]
@@ -120,6 +123,25 @@ pub struct Options {
     /// Blobs up to this many bytes are sent in one request, larger ones in chunks of this many bytes. One
     /// chunk is held in memory.
     pub chunk_bytes: usize,
+    /// Connections that all clients with these options use together, whatever repository each is for; without it,
+    /// each has its own. Set it after everything else, and in one runtime: connections are made by the first that
+    /// needs one, with its certificate authorities and deadlines.
+    pub shared: Option<Connections>,
+}
+
+/// Connections to registries, kept open for a while. No credentials are in them: those go with each request.
+///
+/// Who judges images of hundreds of repositories would else hold hundreds of pools, and of certificate authorities.
+#[derive(Clone, Default)]
+pub struct Connections(pub(super) Arc<Mutex<BTreeMap<Kind, Client>>>);
+
+/// With TLS, to loopback, and where names may lead: connections of one kind are never used as another.
+type Kind = (bool, bool, Addresses);
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connections")
+    }
 }
 
 impl Default for Options {
@@ -134,6 +156,7 @@ impl Default for Options {
             backoff: Duration::from_millis(250),
             timeouts: Timeouts::default(),
             chunk_bytes: limits::UPLOAD_CHUNK,
+            shared: None,
         }
     }
 }

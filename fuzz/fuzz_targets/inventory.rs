@@ -1,0 +1,111 @@
+//! Layers and the package data in them. `SEAWORTHY_FUZZ` says what the bytes are: a kind of file (`dpkg`, `apk`,
+//! `rpm-sqlite`, `rpm-ndb`, `rpm-bdb`, `rpm-manifest`, `jar`, `wheel`, `npm`, `go`, `auditable`, `gem`, `composer`, `dotnet`,
+//! `lock`), a whole layer (`tar`), or a
+//! plan of layers with whiteouts (`whiteouts`). Without it the first byte says so.
+//!
+//! What must hold: an inventory or an error, the same twice, written in both formats and read back; and of layers, that
+//! the packages are those of the final file system, which a model of a few lines computes as well.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use seaworthy_fuzz::{inventory, round_trip, tar};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+/// What the bytes are, and where in an image they stand.
+const FILES: &[(&str, &str)] = &[
+    ("dpkg", "var/lib/dpkg/status"),
+    ("apk", "lib/apk/db/installed"),
+    ("rpm-sqlite", "usr/lib/sysimage/rpm/rpmdb.sqlite"),
+    ("rpm-ndb", "usr/lib/sysimage/rpm/Packages.db"),
+    ("rpm-bdb", "var/lib/rpm/Packages"),
+    ("rpm-manifest", "var/lib/rpmmanifest/container-manifest-2"),
+    ("jar", "srv/app.jar"),
+    ("wheel", "usr/lib/python3/dist-packages/x-1.0.dist-info/METADATA"),
+    ("npm", "srv/node_modules/x/package.json"),
+    ("go", "usr/bin/app"),
+    ("auditable", "usr/bin/app"),
+    ("gem", "usr/share/rubygems-integration/all/specifications/x-1.gemspec"),
+    ("composer", "srv/vendor/composer/installed.json"),
+    ("dotnet", "srv/app.deps.json"),
+    ("lock", "srv/package-lock.json"),
+];
+
+const OS: (&str, &[u8]) = ("etc/os-release", b"ID=debian\nVERSION_ID=12\n");
+
+fuzz_target!(|data: &[u8]| {
+    static KIND: OnceLock<Option<String>> = OnceLock::new();
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let runtime = RUNTIME
+        .get_or_init(|| tokio::runtime::Builder::new_current_thread().max_blocking_threads(2).build().expect("a runtime"));
+    let kind = KIND.get_or_init(|| std::env::var("SEAWORTHY_FUZZ").ok());
+    let (kind, data) = match (kind, data.split_first()) {
+        (Some(kind), _) => (kind.as_str(), data),
+        (None, Some((first, rest))) => {
+            let names: Vec<&str> = FILES.iter().map(|(name, _)| *name).chain(["tar", "whiteouts"]).collect();
+            (names[usize::from(*first) % names.len()], rest)
+        }
+        (None, None) => return,
+    };
+    let layers = match kind {
+        "tar" => vec![data.to_vec()],
+        "whiteouts" => return whiteouts(runtime, data),
+        _ => {
+            let (_, path) = FILES.iter().find(|(name, _)| *name == kind).expect("SEAWORTHY_FUZZ names a kind");
+            vec![tar(&[OS, (path, data)])]
+        }
+    };
+    let first = inventory(runtime, &layers);
+    assert_eq!(first, inventory(runtime, &layers), "two answers to one image");
+    if let Ok(inventory) = first {
+        round_trip(&inventory);
+    }
+});
+
+/// Every two bytes are one entry: in which of three layers, and what. Packages are npm's, one a directory.
+fn whiteouts(runtime: &tokio::runtime::Runtime, data: &[u8]) {
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+    const PLACES: [&str; 3] = ["srv", "srv/sub", "opt"];
+    let mut layers: Vec<BTreeMap<String, Vec<u8>>> = vec![BTreeMap::new(); 3];
+    for pair in data.chunks_exact(2).take(24) {
+        let (layer, what) = (usize::from(pair[0] % 3), pair[0] / 3 % 4);
+        let (place, name) = (PLACES[usize::from(pair[1] % 3)], NAMES[usize::from(pair[1] / 3 % 4)]);
+        let version = pair[1] / 12;
+        let (path, content) = match what {
+            0 | 1 => {
+                let text = format!(r#"{{"name":"{name}","version":"{version}.0.0"}}"#);
+                (format!("{place}/node_modules/{name}/package.json"), text.into_bytes())
+            }
+            2 => (format!("{place}/node_modules/.wh.{name}"), Vec::new()),
+            _ => (format!("{place}/node_modules/.wh..wh..opq"), Vec::new()),
+        };
+        layers[layer].insert(path, content);
+    }
+    // The model: a whiteout hides what lower layers had, never what stands in its own layer.
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for layer in &layers {
+        for path in layer.keys() {
+            let (dir, last) = path.rsplit_once('/').expect("a path");
+            if last == ".wh..wh..opq" {
+                files.retain(|f, _| !f.starts_with(&format!("{dir}/")));
+            } else if let Some(name) = last.strip_prefix(".wh.") {
+                files.retain(|f, _| !f.starts_with(&format!("{dir}/{name}/")));
+            }
+        }
+        files.extend(layer.iter().filter(|(p, _)| p.ends_with(".json")).map(|(p, c)| (p.clone(), c.clone())));
+    }
+    let package = |content: &Vec<u8>| {
+        let value: serde_json::Value = serde_json::from_slice(content).expect("JSON");
+        (value["name"].as_str().unwrap_or_default().to_owned(), value["version"].as_str().unwrap_or_default().to_owned())
+    };
+    let expected: BTreeSet<(String, String)> = files.values().map(package).collect();
+    let tars: Vec<Vec<u8>> = layers
+        .iter()
+        .map(|layer| tar(&layer.iter().map(|(p, c)| (p.as_str(), c.as_slice())).collect::<Vec<_>>()))
+        .collect();
+    let made = inventory(runtime, &tars).expect("layers in good order");
+    let found: BTreeSet<(String, String)> =
+        made.packages.iter().map(|p| (p.name.clone(), p.version.clone().unwrap_or_default())).collect();
+    assert_eq!(found, expected);
+    round_trip(&made);
+}
