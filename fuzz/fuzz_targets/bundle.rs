@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 struct World {
     /// Who is trusted, with what is asked about.
     about: Vec<(Authority, Digest)>,
+    /// All that is signed in testdata/: a fuzzer has no key, so that a yes can be to these alone.
     payloads: Vec<Vec<u8>>,
 }
 
@@ -38,13 +39,15 @@ fn world() -> &'static World {
             ),
         ];
         let mut payloads = Vec::new();
-        let seeds = [
-            std::fs::read(testdata("verify-blob/good-dsse-v0.3/bundle.sigstore.json")).expect("testdata"),
-        ];
-        let blobs = testdata("verify/good-bundle/blobs/sha256");
-        let blobs = std::fs::read_dir(blobs).expect("testdata").map(|e| std::fs::read(e.expect("testdata").path()).expect("testdata"));
-        for seed in seeds.into_iter().chain(blobs) {
-            payloads.extend(payload(&seed));
+        let mut folders = vec![testdata(".")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("testdata") {
+                let path = entry.expect("testdata").path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => payloads.extend(std::fs::read(path).ok().and_then(|bytes| payload(&bytes))),
+                }
+            }
         }
         World { about, payloads }
     })

@@ -125,7 +125,8 @@ impl Repository {
         Ok(Self { registry, name })
     }
 
-    /// The canonical host, with a port where it is not 443: `docker.io`, `localhost:5000`, `[::1]:5000`.
+    /// The canonical host, with a port where it is not 443 or the host is one name alone: `docker.io`, `localhost:5000`,
+    /// `[::1]:5000`, `team:443`.
     pub fn registry(&self) -> &str {
         &self.registry
     }
@@ -373,7 +374,11 @@ fn canonical_registry(text: &str) -> Result<String, String> {
         }
         _ => host,
     };
+    // Without its port, a host of one name would be read as the first part of a repository of Docker Hub: `Team/app` and
+    // `team:443/app` are images of the host `team`, and `team/app` is not.
+    let alone = !host.contains(['.', '[']) && host != "localhost";
     Ok(match port {
+        None | Some(443) if alone => format!("{host}:443"),
         None | Some(443) => host,
         Some(port) => format!("{host}:{port}"),
     })
@@ -432,6 +437,12 @@ mod tests {
         assert_eq!(canonical("localhost/a"), "localhost/a:latest");
         assert_eq!(canonical("localhost:5000/a"), "localhost:5000/a:latest");
         assert_eq!(canonical("xn--bcher-kva.example/a"), "xn--bcher-kva.example/a:latest");
+        // Found by fuzzing: a host of one name needs its port, or its form would be that of another image.
+        for spelling in ["Team/app", "team:443/app", "TEAM.:443/app", "team./app", "docker://teaM/app"] {
+            assert_eq!(canonical(spelling), "team:443/app:latest", "{spelling}");
+        }
+        assert_eq!(canonical("team:5000/app"), "team:5000/app:latest");
+        assert_eq!(canonical("team/app"), "docker.io/team/app:latest");
         assert_eq!(canonical("oci:dir/x"), "oci:dir/x");
         assert_eq!(canonical("oci:dir:v1"), "oci:dir:v1");
         let digest = format!("sha256:{}", "a".repeat(64));

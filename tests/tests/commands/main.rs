@@ -13,6 +13,7 @@ mod denials;
 mod documents;
 mod fake;
 mod guide;
+mod hostile;
 mod interop;
 mod interop_keyless;
 mod issuer;

@@ -186,7 +186,12 @@ fn host(text: &str) -> Result<String, Refused> {
         );
     }
     match Repository::new(fixed, "a/a") {
-        Ok(repository) => Ok(format!("{star}{}", repository.registry())),
+        Ok(repository) if star.is_empty() => Ok(repository.registry().to_owned()),
+        // Below a domain of one name every host has two, and shows no port 443.
+        Ok(repository) => {
+            let registry = repository.registry();
+            Ok(format!("{star}{}", registry.strip_suffix(":443").unwrap_or(registry)))
+        }
         Err(error) => refused(
             format!("no registry can match '{}': {}", text.escape_debug(), error.kind),
             "write the registry as in a reference: registry.example:5000",

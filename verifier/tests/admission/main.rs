@@ -11,6 +11,7 @@ mod hostile;
 mod keys;
 mod manifests;
 mod objects;
+mod process;
 mod program;
 mod rows;
 mod running;
