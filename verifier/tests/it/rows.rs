@@ -412,9 +412,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Rows of which there is nothing to test yet, and why.
-const PENDING: &[(&str, &str)] = &[
-    ("C15", "policies have no language yet: nothing in them is run"),
-];
+const PENDING: &[(&str, &str)] = &[("C15", "policies have no language yet: nothing in them is run")];
 
 #[test]
 fn every_row_has_its_tests() {
