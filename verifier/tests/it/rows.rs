@@ -1,6 +1,6 @@
 //! Which test shows which row of the list of attacks: all of parts A, B, C and D.
 //!
-//! What is shown by the programs themselves stands first: `admission/running` asks `seaworthy-verifier` as a process over
+//! What is shown by the programs themselves stands first: `admission/process` asks `seaworthy-verifier` as a process over
 //! HTTPS, `tests/tests/commands` runs the command line. A row without a test, and a test that is none, fail here.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "A01",
         "a tag moves after its verdict",
         &[
-            "verifier/tests/admission/running::a01_a10_a_tag_that_moves_takes_no_verdict_along_and_a_digest_is_pinned",
+            "verifier/tests/admission/process::a01_a10_a_tag_that_moves_takes_no_verdict_along_and_a_digest_is_pinned",
             "verifier/tests/it/attacks::a01_the_tag_moved",
             "tests/tests/commands/denials::a_tag_that_moves_takes_no_verdict_with_it",
         ],
@@ -20,7 +20,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "A02",
         "two answers to one question",
         &[
-            "verifier/tests/admission/running::a02_the_first_answer_is_the_one_that_is_judged_and_pinned",
+            "verifier/tests/admission/process::a02_the_first_answer_is_the_one_that_is_judged_and_pinned",
             "tests/tests/all/registry/hostile::a02_the_second_answer_is_another_manifest",
         ],
     ),
@@ -28,7 +28,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "A03",
         "a body of another digest",
         &[
-            "verifier/tests/admission/running::a03_another_body_than_the_digest_says",
+            "verifier/tests/admission/process::a03_another_body_than_the_digest_says",
             "verifier/tests/it/attacks::a03_other_bytes_than_asked_for",
             "verifier/tests/it/attacks::a03_altered_evidence",
         ],
@@ -37,7 +37,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "A04",
         "evidence of another image",
         &[
-            "verifier/tests/admission/running::a04_evidence_of_another_image",
+            "verifier/tests/admission/process::a04_evidence_of_another_image",
             "verifier/tests/it/attacks::a04_bundle_for_another_digest",
             "tests/tests/commands/denials::evidence_of_another_image",
         ],
@@ -46,20 +46,20 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "A05",
         "a manifest in two readings",
         &[
-            "verifier/tests/admission/running::a05_a_manifest_in_two_readings",
+            "verifier/tests/admission/process::a05_a_manifest_in_two_readings",
             "verifier/tests/it/attacks::a05_ambiguous_manifest",
         ],
     ),
     (
         "A06",
         "an old release under a new tag",
-        &["verifier/tests/admission/running::a06_an_old_release_is_too_old"],
+        &["verifier/tests/admission/process::a06_an_old_release_is_too_old"],
     ),
     (
         "A07",
         "children of an index",
         &[
-            "verifier/tests/admission/running::a07_children_of_an_index",
+            "verifier/tests/admission/process::a07_children_of_an_index",
             "verifier/tests/it/attacks::a07_children_of_a_signed_index",
             "verifier/tests/it/attacks::a07_nested_and_endless_indexes",
         ],
@@ -68,7 +68,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "A08",
         "spellings of one name",
         &[
-            "verifier/tests/admission/running::a08_spelling_cannot_dodge_a_policy",
+            "verifier/tests/admission/process::a08_spelling_cannot_dodge_a_policy",
             "verifier/tests/it/attacks::a08_spelling_cannot_dodge_a_policy",
             "crates/oci/src/reference::one_image_has_one_spelling",
         ],
@@ -77,7 +77,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "A09",
         "patterns that mean something else",
         &[
-            "verifier/tests/admission/running::a09_c06_policies_that_cannot_mean_what_they_say_do_not_start",
+            "verifier/tests/admission/process::a09_c06_policies_that_cannot_mean_what_they_say_do_not_start",
             "verifier/src/policy/pattern::what_can_never_match_is_refused",
             "verifier/src/policy/pattern::stars_have_their_bounds",
         ],
@@ -86,7 +86,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "A10",
         "a node's tag points elsewhere",
         &[
-            "verifier/tests/admission/running::a01_a10_a_tag_that_moves_takes_no_verdict_along_and_a_digest_is_pinned",
+            "verifier/tests/admission/process::a01_a10_a_tag_that_moves_takes_no_verdict_along_and_a_digest_is_pinned",
         ],
     ),
     (
@@ -201,40 +201,40 @@ const ROWS: &[(&str, &str, &[&str])] = &[
     (
         "C01",
         "a second image behind one that no policy knows",
-        &["verifier/tests/admission/running::c01_c02_every_image_by_every_policy"],
+        &["verifier/tests/admission/process::c01_c02_every_image_by_every_policy"],
     ),
     (
         "C02",
         "a policy that watches before one that enforces",
         &[
-            "verifier/tests/admission/running::c01_c02_every_image_by_every_policy",
+            "verifier/tests/admission/process::c01_c02_every_image_by_every_policy",
             "verifier/tests/admission/rows::c02_the_strictest_of_several_policies_applies",
         ],
     ),
     (
         "C03",
         "an object that another mutator broke",
-        &["verifier/tests/admission/running::c03_c17_what_is_no_question_and_what_is_too_much_of_one"],
+        &["verifier/tests/admission/process::c03_c17_what_is_no_question_and_what_is_too_much_of_one"],
     ),
     (
         "C04",
         "claims of the tenant's own",
         &[
-            "verifier/tests/admission/running::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
+            "verifier/tests/admission/process::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
         ],
     ),
     (
         "C05",
         "an image that was there before the policy",
         &[
-            "verifier/tests/admission/running::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
+            "verifier/tests/admission/process::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
         ],
     ),
     (
         "C06",
         "policies that match nothing, or twice",
         &[
-            "verifier/tests/admission/running::a09_c06_policies_that_cannot_mean_what_they_say_do_not_start",
+            "verifier/tests/admission/process::a09_c06_policies_that_cannot_mean_what_they_say_do_not_start",
             "verifier/tests/admission/server::c06_a_bad_new_policy_is_told_and_changes_nothing",
         ],
     ),
@@ -242,7 +242,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "C07",
         "policies that cannot be had",
         &[
-            "verifier/tests/admission/running::c07_policies_that_cannot_be_read_any_more_are_no_policies_that_are_skipped",
+            "verifier/tests/admission/process::c07_policies_that_cannot_be_read_any_more_are_no_policies_that_are_skipped",
         ],
     ),
     (
@@ -258,21 +258,21 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "C09",
         "an image swapped on the way out",
         &[
-            "verifier/tests/admission/running::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
+            "verifier/tests/admission/process::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
         ],
     ),
     (
         "C10",
         "replicas to zero and another image",
         &[
-            "verifier/tests/admission/running::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
+            "verifier/tests/admission/process::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
         ],
     ),
     (
         "C11",
         "every place and every kind",
         &[
-            "verifier/tests/admission/running::c11_every_place_and_every_kind",
+            "verifier/tests/admission/process::c11_every_place_and_every_kind",
             "verifier/tests/admission/fixtures::every_recorded_review_gets_a_well_formed_answer",
         ],
     ),
@@ -280,14 +280,14 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "C12",
         "forged owners",
         &[
-            "verifier/tests/admission/running::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
+            "verifier/tests/admission/process::c04_c05_c09_c10_c12_c13_nothing_that_a_tenant_writes_is_a_way_round",
         ],
     ),
     (
         "C13",
         "labels that select",
         &[
-            "verifier/tests/admission/running::c13_a_mode_hangs_on_the_namespaces_name_and_on_nothing_that_its_owner_writes",
+            "verifier/tests/admission/process::c13_a_mode_hangs_on_the_namespaces_name_and_on_nothing_that_its_owner_writes",
         ],
     ),
     (
@@ -302,29 +302,29 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "C16",
         "hosts that nobody named",
         &[
-            "verifier/tests/admission/running::c16_hosts_that_nobody_named",
+            "verifier/tests/admission/process::c16_hosts_that_nobody_named",
             "verifier/tests/admission/rows::c16_no_reference_opens_a_file",
-            "verifier/tests/admission/running::d05_credentials_stay_with_the_registry_that_they_are_for",
+            "verifier/tests/admission/process::d05_credentials_stay_with_the_registry_that_they_are_for",
         ],
     ),
     (
         "C17",
         "reviews that are none, or too much",
         &[
-            "verifier/tests/admission/running::c03_c17_what_is_no_question_and_what_is_too_much_of_one",
+            "verifier/tests/admission/process::c03_c17_what_is_no_question_and_what_is_too_much_of_one",
             "verifier/tests/admission/hostile::c17_a_body_of_limit_plus_one",
         ],
     ),
     (
         "C18",
         "two rotations under load",
-        &["verifier/tests/admission/running::c18_certificates_rotate_twice_without_a_dropped_request"],
+        &["verifier/tests/admission/process::c18_certificates_rotate_twice_without_a_dropped_request"],
     ),
     (
         "C19",
         "a registry that hangs",
         &[
-            "verifier/tests/admission/running::c19_a_registry_that_hangs_anywhere",
+            "verifier/tests/admission/process::c19_a_registry_that_hangs_anywhere",
             "verifier/tests/admission/server::c19_a_silent_registry_is_a_reason_before_the_api_servers_timeout",
         ],
     ),
@@ -332,7 +332,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "D01",
         "too many of anything",
         &[
-            "verifier/tests/admission/running::d01_too_much_of_everything",
+            "verifier/tests/admission/process::d01_too_much_of_everything",
             "tests/tests/all/registry/hostile::d01_endless_pages",
             "verifier/tests/it/attacks::d01_too_much_evidence",
         ],
@@ -341,7 +341,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "D02",
         "sizes that lie",
         &[
-            "verifier/tests/admission/running::d02_sizes_that_lie",
+            "verifier/tests/admission/process::d02_sizes_that_lie",
             "tests/tests/all/registry/hostile::d02_one_byte_at_a_time",
             "tests/tests/all/registry/hostile::d02_descriptor_sizes_beyond_reason",
         ],
@@ -350,7 +350,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "D03",
         "bombs, depth and duplicate keys",
         &[
-            "verifier/tests/admission/running::d03_json_that_is_a_bomb_or_has_two_readings",
+            "verifier/tests/admission/process::d03_json_that_is_a_bomb_or_has_two_readings",
             "tests/tests/commands/hostile::d07_what_claims_too_much_or_ends_too_soon_is_broken_input",
             "verifier/tests/it/attacks::d03_duplicate_keys_and_depth",
         ],
@@ -359,7 +359,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "D04",
         "digests that are none",
         &[
-            "verifier/tests/admission/running::d04_digests_that_are_none",
+            "verifier/tests/admission/process::d04_digests_that_are_none",
             "crates/oci/src/digest::refuses_what_could_be_a_path_or_another_digest",
         ],
     ),
@@ -367,7 +367,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "D05",
         "credentials on another host",
         &[
-            "verifier/tests/admission/running::d05_credentials_stay_with_the_registry_that_they_are_for",
+            "verifier/tests/admission/process::d05_credentials_stay_with_the_registry_that_they_are_for",
             "tests/tests/all/registry/redirect::d05_a_redirect_takes_no_credentials_along",
             "tests/tests/all/registry/redirect::d05_an_upload_location_elsewhere_gets_no_credentials",
         ],
@@ -376,7 +376,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "D06",
         "each failure its own outcome",
         &[
-            "verifier/tests/admission/running::d06_each_failure_is_its_own_and_none_is_unsigned",
+            "verifier/tests/admission/process::d06_each_failure_is_its_own_and_none_is_unsigned",
             "tests/tests/commands/outcomes::d06_throttled_is_not_unsigned",
         ],
     ),
