@@ -371,8 +371,7 @@ impl Admission {
             return said;
         }
         if doubt.nature == Nature::Down
-            && let digest = reference.digest.as_ref()
-            && let Some(said) = ways::remembered(&question, digest, self.options.registry_down, &doubt.why)
+            && let Some(said) = ways::remembered(&question, reference, self.options.registry_down, &doubt.why)
         {
             return said;
         }

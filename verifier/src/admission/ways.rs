@@ -6,7 +6,7 @@ use super::response::Outcome;
 use super::{Asked, Key, Question, Said, images, limits, lock};
 use crate::break_glass::{self, Case, Glass};
 use jiff::Timestamp;
-use seaworthy_oci::Digest;
+use seaworthy_oci::{Digest, Reference};
 use std::time::Duration;
 
 /// What is done where a registry does not answer.
@@ -93,12 +93,12 @@ pub(super) fn break_glass(
 /// What an old verdict says about `digest`, where its registry is down and that counts.
 pub(super) fn remembered(
     question: &Question<'_>,
-    digest: Option<&Digest>,
+    reference: &Reference,
     mode: RegistryDown,
     why: &str,
 ) -> Option<Said> {
     let RegistryDown::Remembered(_) = mode else { return None };
-    let key: Key = question.key(digest?);
+    let key: Key = question.key(reference.digest.as_ref()?, reference.tag.as_deref());
     let (_, at) = lock(&question.asked.policies.known).get(&key)?;
     let text = format!("its registry does not answer; let in by a verdict of {at}");
     let mut said = Said::new(Outcome::Allowed, format!("{text}: {why}"));
