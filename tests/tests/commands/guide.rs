@@ -108,6 +108,21 @@ fn key_rotation() {
 }
 
 #[test]
+fn policy_cookbook() {
+    follow("policy-cookbook.md");
+}
+
+#[test]
+fn migrate_from_policy_controller() {
+    follow("migrate-from-policy-controller.md");
+}
+
+#[test]
+fn migrate_from_kyverno() {
+    follow("migrate-from-kyverno.md");
+}
+
+#[test]
 fn policy_tests() {
     follow("policy-tests.md");
 }
@@ -128,7 +143,10 @@ fn every_page_is_followed() {
         // Before a real API server: tests/interop/live/97-cluster.sh.
         "kubernetes.md",
         "migrate-from-cosign.md",
+        "migrate-from-kyverno.md",
+        "migrate-from-policy-controller.md",
         "pipeline.md",
+        "policy-cookbook.md",
         "policy-tests.md",
         "private-sigstore.md",
         "sboms.md",

@@ -9,6 +9,7 @@ mod airgap;
 mod blob;
 mod break_glass;
 mod choices;
+mod cookbook;
 mod denials;
 mod documents;
 mod fake;

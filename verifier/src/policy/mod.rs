@@ -484,6 +484,11 @@ impl Policy {
         &self.authorities
     }
 
+    /// Whether it can deny nothing: it says `requires: nothing`.
+    pub fn requires_nothing(&self) -> bool {
+        matches!(self.scope.ground, Ground::Nothing)
+    }
+
     /// What it requires, a line each, for people.
     pub fn summary(&self) -> Vec<String> {
         let by = |s: &Signers| s.by(self);
