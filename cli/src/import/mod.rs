@@ -8,6 +8,7 @@
 mod cluster_image_policy;
 mod containers;
 mod draft;
+mod image_validating;
 mod kyverno;
 mod names;
 mod who;
@@ -134,7 +135,7 @@ fn read(document: &Node, given: &Given, origin: &Path, pieces: &mut Vec<Piece>) 
         }
         ("policies.kyverno.io", "ImageValidatingPolicy" | "NamespacedImageValidatingPolicy") => {
             pieces.extend(fields(document, |root, findings| {
-                kyverno::image_validating(root, &kind, findings, given)
+                image_validating::import(root, &kind, findings, given)
             }));
         }
         (_, kind) if kind.ends_with("List") => {

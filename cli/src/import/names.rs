@@ -279,6 +279,16 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_may_become_as_many_as_the_limit_and_no_more() {
+        // Each such component may be one, two or three components.
+        let of = |n: usize| format!("r.io/{}/a*", vec!["a**b"; n].join("/"));
+        assert_eq!(translate(&of(3), Dialect::Sigstore).unwrap().patterns.len(), 27);
+        assert!(translate(&of(4), Dialect::Sigstore).unwrap_err().contains("more than 64"));
+        let exactly = format!("r.io/{}/a*", vec!["a**"; 6].join("/"));
+        assert_eq!(translate(&exactly, Dialect::Sigstore).unwrap().patterns.len(), super::PATTERNS);
+    }
+
+    #[test]
     fn what_cannot_be_said_is_refused() {
         for (pattern, dialect, words) in [
             ("nginx*", Dialect::Sigstore, "no registry"),

@@ -157,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn a_phase_longer_than_anybodys_is_none() {
+        let of = |n: usize| {
+            let phase = "x".repeat(n);
+            let text = format!(
+                r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{{"lifecycles":[{{"name":"{phase}"}}]}}}}"#
+            );
+            document_facts(text.as_bytes()).unwrap().contexts.len()
+        };
+        assert_eq!((of(super::CONTEXT_CHARS), of(super::CONTEXT_CHARS + 1)), (1, 0));
+    }
+
+    #[test]
     fn what_is_of_no_format_or_of_two_is_refused() {
         for text in ["{}", "[]", r#"{"bomFormat":"CycloneDX","spdxVersion":"SPDX-2.3"}"#, "x"] {
             assert!(document_facts(text.as_bytes()).is_err(), "{text}");

@@ -167,3 +167,112 @@ fn what_is_no_policy_of_anybody_is_refused() {
     }
     world.run("policy import missing.yaml").expect(5);
 }
+
+fn key(world: &World, name: &str, indent: usize) -> String {
+    let text = std::fs::read_to_string(world.path(&format!("testdata/keys/{name}.pub"))).unwrap();
+    text.lines().map(|line| format!("{}{line}\n", " ".repeat(indent))).collect()
+}
+
+fn import(world: &World, text: &str) -> Value {
+    std::fs::write(world.path("x.yaml"), text).unwrap();
+    world.run("policy import x.yaml --output json").json()
+}
+
+fn says(document: &Value, weight: &str, words: &str) {
+    let all =
+        document["imported"].as_array().unwrap().iter().flat_map(|one| one["findings"].as_array().unwrap());
+    let found = all.clone().any(|f| f["weight"] == weight && f["message"].as_str().unwrap().contains(words));
+    assert!(found, "no {weight} '{words}' in {document:#}");
+}
+
+/// "One of these authorities, with all its attestations" is not "each attestation by one of these".
+#[test]
+fn alternatives_that_ours_cannot_say_are_not_said() {
+    let world = World::new();
+    let authority = |name: &str, file: &str, attestations: &[&str]| {
+        let mut out = format!(
+            "    - name: {name}\n      key:\n        data: |\n{}      ctlog: {{}}\n",
+            key(&world, file, 10)
+        );
+        if !attestations.is_empty() {
+            out += "      attestations:\n";
+            attestations
+                .iter()
+                .for_each(|kind| out += &format!("        - {{name: x, predicateType: {kind}}}\n"));
+        }
+        out
+    };
+    let policy = |authorities: &[String]| {
+        format!(
+            "apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\nmetadata:\n  name: x\nspec:\n  images:\n    - glob: r.example/**\n  authorities:\n{}",
+            authorities.concat()
+        )
+    };
+    let different =
+        import(&world, &policy(&[authority("a", "demo", &["spdx"]), authority("b", "other", &["vuln"])]));
+    says(&different, "refused", "cannot say 'or' between requirements");
+    let mixed = import(&world, &policy(&[authority("a", "demo", &[]), authority("b", "other", &["vuln"])]));
+    says(&mixed, "refused", "cannot say 'or' between requirements");
+    let two = &["spdx", "vuln"];
+    let spread = import(&world, &policy(&[authority("a", "demo", two), authority("b", "other", two)]));
+    says(&spread, "weaker", "each may come from another");
+    assert_eq!(spread["policies"], "");
+    let one = import(&world, &policy(&[authority("a", "demo", two)]));
+    assert!(one["policies"].as_str().unwrap().contains("type: vuln"), "{one:#}");
+}
+
+#[test]
+fn signers_are_counted_once() {
+    let world = World::new();
+    let entry = |file: &str| {
+        format!(
+            "                - keys:\n                    rekor: {{ignoreTlog: true}}\n                    publicKeys: |-\n{}",
+            key(&world, file, 22)
+        )
+    };
+    let policy = |kind: &str, entries: &[String], count: &str| {
+        format!(
+            "apiVersion: kyverno.io/v1\nkind: {kind}\nmetadata:\n  name: x\n  namespace: team\nspec:\n  validationFailureAction: Enforce\n  rules:\n    - name: r\n      verifyImages:\n        - imageReferences: ['r.example/*']\n          attestors:\n            - {count}entries:\n{}",
+            entries.concat()
+        )
+    };
+    // The same key twice is one signer here; there, one signature counted for both.
+    let twice = import(&world, &policy("ClusterPolicy", &[entry("demo"), entry("demo")], ""));
+    says(&twice, "refused", "2 signers are asked for, and 1 distinct ones are left");
+    let both = import(&world, &policy("ClusterPolicy", &[entry("demo"), entry("other")], ""));
+    assert!(both["policies"].as_str().unwrap().contains("threshold: 2"), "{both:#}");
+    let count = "count: 1\n              ";
+    let any = import(&world, &policy("Policy", &[entry("demo"), entry("other")], count));
+    let policies = any["policies"].as_str().unwrap();
+    assert!(!policies.contains("threshold") && policies.contains("namespaces: [team]"), "{policies}");
+    let none = import(&world, &policy("ClusterPolicy", &[entry("demo")], "count: 0\n              "));
+    says(&none, "refused", "no number of entries");
+    // A key that stands elsewhere is one way less, where the others are enough.
+    let secret = "                - keys:\n                    publicKeys: k8s://ns/key\n".to_owned();
+    let fewer = import(&world, &policy("ClusterPolicy", &[entry("demo"), secret.clone()], count));
+    says(&fewer, "stricter", "one way less");
+    let too_few = import(&world, &policy("ClusterPolicy", &[entry("demo"), secret], ""));
+    says(&too_few, "refused", "without it the set cannot be met");
+}
+
+#[test]
+fn a_list_out_of_a_cluster_is_read() {
+    let world = World::new();
+    let text = std::fs::read_to_string(world.path("testdata/import/cluster-image-policies.yaml")).unwrap();
+    let items: String = text
+        .split("---\n")
+        .map(|document| {
+            let mut lines = document.lines().filter(|line| !line.starts_with('#'));
+            let first = lines.next().map(|line| format!("  - {line}\n")).unwrap_or_default();
+            first + &lines.map(|line| format!("    {line}\n")).collect::<String>()
+        })
+        .collect();
+    let list = import(&world, &format!("apiVersion: v1\nkind: List\nitems:\n{items}"));
+    assert_eq!(list["imported"].as_array().unwrap().len(), 3);
+    let alone = world.run("policy import testdata/import/cluster-image-policies.yaml --output json").json();
+    let names = |document: &Value| {
+        let each = document["imported"].as_array().unwrap().iter();
+        each.map(|one| one["policy"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&list), names(&alone));
+}

@@ -202,6 +202,23 @@ fn what_no_case_covers_is_said() {
 }
 
 #[test]
+fn a_search_goes_as_deep_as_its_limit_and_no_deeper() {
+    let world = recorded();
+    let at = |depth: usize| {
+        let dir = world.path(&format!("deep-{depth}")).join(vec!["d"; depth].join("/"));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("x.txt"), "").unwrap();
+        std::fs::copy(world.path("policies/demo.yaml"), world.path(&format!("deep-{depth}/p.yaml"))).unwrap();
+        let tests = std::fs::read_to_string(world.path("policies/demo.test.yaml")).unwrap();
+        let tests = tests.replace("evidence/", "../policies/evidence/").replace("demo.yaml", "p.yaml");
+        std::fs::write(world.path(&format!("deep-{depth}/p.test.yaml")), tests).unwrap();
+        world.run(&format!("policy test deep-{depth}"))
+    };
+    at(16).expect(0).says("2 passed");
+    at(17).expect(2).says("deeper than 16 directories");
+}
+
+#[test]
 fn results_for_ci_are_well_formed() {
     let world = recorded();
     file(

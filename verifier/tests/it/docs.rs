@@ -2,6 +2,7 @@
 
 use crate::lab::now;
 use seaworthy_verifier::{PolicySet, Refusal};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -80,4 +81,110 @@ fn properties(schema: &serde_json::Value, into: &mut BTreeSet<String>) {
         serde_json::Value::Array(list) => list.iter().for_each(|v| properties(v, into)),
         _ => {}
     }
+}
+
+/// The tables of all fields on the page are those of the schema. `UPDATE_SCHEMA=1` writes them (after the schema: run
+/// the tests twice).
+#[test]
+fn the_tables_of_fields_are_those_of_the_schema() {
+    const BEGIN: &str = "<!-- Written from the schema by verifier/tests/it/docs.rs. -->\n";
+    const END: &str = "<!-- Until here. -->\n";
+    let schema: Value = serde_json::from_str(&doc("policy.schema.json")).unwrap();
+    let page = doc("policy.md");
+    let (head, rest) = page.split_once(BEGIN).expect("the mark");
+    let (_, tail) = rest.split_once(END).expect("the end");
+    let expected = format!("{head}{BEGIN}{}\n{END}{tail}", tables(&schema));
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/policy.md");
+        std::fs::write(path, &expected).unwrap();
+    } else {
+        assert!(page == expected, "run the tests with UPDATE_SCHEMA=1 and commit docs/reference/policy.md");
+    }
+}
+
+/// A table for each kind of map, under the places where it may stand, in the order in which a reader meets them.
+fn tables(schema: &Value) -> String {
+    let mut places: Vec<(String, Vec<String>)> = Vec::new();
+    let mut todo = vec![(String::new(), String::new())];
+    while let Some((name, path)) = todo.pop() {
+        if let Some((_, paths)) = places.iter_mut().find(|(known, _)| *known == name) {
+            paths.push(path);
+            continue;
+        }
+        places.push((name.clone(), vec![path.clone()]));
+        let fields = definition(schema, &name)["properties"].as_object().unwrap();
+        for (field, property) in fields.iter().rev() {
+            let below = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
+            todo.extend(map_below(schema, property, below));
+        }
+    }
+    let mut out = String::new();
+    for (name, paths) in places {
+        let map = definition(schema, &name);
+        let title: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+        let title = if name.is_empty() { "The document".to_owned() } else { title.join(", ") };
+        out += &format!("\n### {title}\n\n{}\n\n| field | is | |\n|---|---|---|\n", words(map));
+        let required: Vec<&str> =
+            map["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for (field, property) in map["properties"].as_object().unwrap() {
+            let must = if required.contains(&field.as_str()) { ", required" } else { "" };
+            out += &format!("| `{field}` | {}{must} | {} |\n", kind(schema, property), words(property));
+        }
+    }
+    out
+}
+
+/// The definition of this name; the document itself without one.
+fn definition<'s>(schema: &'s Value, name: &str) -> &'s Value {
+    if name.is_empty() { schema } else { &schema["$defs"][name] }
+}
+
+/// What is behind references and behind "or nothing".
+fn behind<'s>(schema: &'s Value, property: &'s Value) -> (Option<String>, &'s Value) {
+    if let Some(reference) = property["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap().to_owned();
+        let found = definition(schema, &name);
+        return (Some(name), found);
+    }
+    let some = property["anyOf"].as_array().into_iter().flatten().find(|option| option["type"] != "null");
+    some.map_or((None, property), |option| behind(schema, option))
+}
+
+/// The map that stands under a field, or in its list: its definition, and where that is.
+fn map_below(schema: &Value, property: &Value, path: String) -> Option<(String, String)> {
+    let (name, found) = behind(schema, property);
+    if is(found, "array") {
+        return map_below(schema, &found["items"], format!("{path}[]"));
+    }
+    name.filter(|_| found["properties"].is_object()).map(|name| (name, path))
+}
+
+fn is(property: &Value, kind: &str) -> bool {
+    let found = &property["type"];
+    found == kind || found.as_array().is_some_and(|list| list.iter().any(|one| one == kind))
+}
+
+fn kind(schema: &Value, property: &Value) -> String {
+    let (_, found) = behind(schema, property);
+    let list = |values: &[Value]| {
+        values.iter().map(|v| format!("`{}`", v.as_str().unwrap_or_default())).collect::<Vec<_>>()
+    };
+    if let Some(values) = found["enum"].as_array() {
+        return format!("one of {}", list(values).join(", "));
+    }
+    if let Some(options) = found["oneOf"].as_array() {
+        let values: Vec<Value> = options.iter().map(|option| option["const"].clone()).collect();
+        return format!("one of {}", list(&values).join(", "));
+    }
+    if is(found, "array") {
+        return format!("list: {}", kind(schema, &found["items"]));
+    }
+    let plain =
+        [("string", "text"), ("integer", "number"), ("boolean", "`true` or `false`"), ("object", "map")];
+    plain.iter().find(|(of, _)| is(found, of)).map_or("map", |(_, word)| word).to_owned()
+}
+
+fn words(described: &Value) -> String {
+    let text = described["description"].as_str().expect("every field is described");
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }

@@ -48,6 +48,7 @@ pub(crate) async fn run(args: &PolicyExplain, options: &OpenOptions, printer: &P
     let requests = Arc::new(Mutex::new(Vec::new()));
     let place = Traced {
         inner: seaworthy_oci::open(&reference.location, options).await?,
+        turn: tokio::sync::Mutex::new(()),
         requests: Arc::clone(&requests),
         turn: tokio::sync::Mutex::new(()),
     };
@@ -76,6 +77,8 @@ pub(crate) async fn run(args: &PolicyExplain, options: &OpenOptions, printer: &P
 /// A place that remembers what it was asked.
 struct Traced {
     inner: Box<dyn Source>,
+    /// One question at a time, in the order in which they are asked: so the same image gives the same list.
+    turn: tokio::sync::Mutex<()>,
     requests: Arc<Mutex<Vec<Request>>>,
     /// Held for each request: the judge asks several at a time, and what it asked is to be told in one order.
     turn: tokio::sync::Mutex<()>,
@@ -215,6 +218,9 @@ fn human(document: &Document<'_>) -> String {
                 considered.asks.iter().map(|line| Branch::leaf(plain(line))).collect(),
             ));
             inner.extend(verdict.refusals.iter().map(reason));
+            inner.extend(verdict.expired_exceptions.iter().map(|note| {
+                Branch::leaf(format!("{} {}", paint(WARN, "exception is over"), plain(&note.to_string())))
+            }));
             inner.extend(subjects(verdict));
             let pieces = document.explained.evidence.iter().find(|e| e.policy == considered.policy);
             let pieces: Vec<Branch> = pieces
@@ -254,6 +260,9 @@ fn subjects(verdict: &PolicyVerdict) -> Vec<Branch> {
                 .map(|signer| Branch::leaf(format!("by {}: {}", plain(&signer.authority), plain(&signer.id))))
                 .collect();
             below.extend(requirement.refusals.iter().map(reason));
+            let lifted =
+                requirement.suppressed.iter().map(|s| Branch::leaf(paint(DIM, plain(&s.to_string()))));
+            below.extend(lifted);
             Branch::new(format!("{mark} {}", plain(&requirement.requirement)), below)
         });
         Branch::new(format!("{} {}", plain(place), subject.digest), requirements.collect())

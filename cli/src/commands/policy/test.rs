@@ -213,9 +213,7 @@ fn find(paths: &[PathBuf]) -> Outcome<Found> {
                 } else if kind.is_file() && (name.ends_with(".test.yaml") || name.ends_with(".test.yml")) {
                     found.tests.push(entry.path());
                 } else if kind.is_file() && (name.ends_with(".yaml") || name.ends_with(".yml")) {
-                    let is_policy = crate::yaml::read(&entry.path())
-                        .is_ok_and(|text| text.lines().any(|line| line.trim_end() == "kind: ImagePolicy"));
-                    found.policies.extend(is_policy.then(|| entry.path()));
+                    found.policies.extend(is_policy(&entry.path()).then(|| entry.path()));
                 }
             }
         }
@@ -229,6 +227,15 @@ fn find(paths: &[PathBuf]) -> Outcome<Found> {
         list.dedup();
     }
     Ok(found)
+}
+
+/// Whether a file looks like policies of ours. What cannot be read is none: a test file that names it says so.
+fn is_policy(path: &Path) -> bool {
+    let kinds = ["kind: ImagePolicy", "kind: ClusterImagePolicy"];
+    crate::yaml::read(path).is_ok_and(|text| {
+        let has = |wanted: &dyn Fn(&str) -> bool| text.lines().any(|line| wanted(line.trim_end()));
+        has(&|line| line.starts_with("apiVersion: seaworthy.dev/")) && has(&|line| kinds.contains(&line))
+    })
 }
 
 async fn run_file(file: &TestFile, wanted: impl Fn(&&Case) -> bool) -> Outcome<FileReport> {
