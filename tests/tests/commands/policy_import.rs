@@ -260,7 +260,7 @@ fn a_list_out_of_a_cluster_is_read() {
     let world = World::new();
     let text = std::fs::read_to_string(world.path("testdata/import/cluster-image-policies.yaml")).unwrap();
     let items: String = text
-        .split("---\n")
+        .split("\n---\n")
         .map(|document| {
             let mut lines = document.lines().filter(|line| !line.starts_with('#'));
             let first = lines.next().map(|line| format!("  - {line}\n")).unwrap_or_default();
