@@ -284,7 +284,7 @@ mod tests {
         let of = |n: usize| format!("r.io/{}/a*", vec!["a**b"; n].join("/"));
         assert_eq!(translate(&of(3), Dialect::Sigstore).unwrap().patterns.len(), 27);
         assert!(translate(&of(4), Dialect::Sigstore).unwrap_err().contains("more than 64"));
-        let exactly = format!("r.io/{}/a*", vec!["a**"; 6].join("/"));
+        let exactly = format!("r.io/{}/a*", ["a**"; 6].join("/"));
         assert_eq!(translate(&exactly, Dialect::Sigstore).unwrap().patterns.len(), super::PATTERNS);
     }
 
