@@ -50,7 +50,6 @@ pub(crate) async fn run(args: &PolicyExplain, options: &OpenOptions, printer: &P
         inner: seaworthy_oci::open(&reference.location, options).await?,
         turn: tokio::sync::Mutex::new(()),
         requests: Arc::clone(&requests),
-        turn: tokio::sync::Mutex::new(()),
     };
     let (pinned, raw) = seaworthy_oci::resolve(&place, &reference).await?;
     let context = Context { now: context::now(), platforms, namespace: args.namespace.clone() };
@@ -80,8 +79,6 @@ struct Traced {
     /// One question at a time, in the order in which they are asked: so the same image gives the same list.
     turn: tokio::sync::Mutex<()>,
     requests: Arc<Mutex<Vec<Request>>>,
-    /// Held for each request: the judge asks several at a time, and what it asked is to be told in one order.
-    turn: tokio::sync::Mutex<()>,
 }
 
 impl Traced {
