@@ -2,7 +2,7 @@
 //!
 //! A condition is an expression of the [Common Expression Language](https://cel.dev) over what is known of one platform's
 //! image, and is met if it comes to `true`. `false` refuses; so does an error (what is not known is not fulfilled), and so
-//! does an expression that needs more steps than [`BUDGET`]. There is nothing in the language that reads a file, asks a
+//! does an expression that needs more steps than `BUDGET`. There is nothing in the language that reads a file, asks a
 //! network, or knows a time but that of the judgement.
 //!
 //! Why our own evaluator of a subset: the crate `cel` (0.15) can neither count steps nor be interrupted, and brings a
