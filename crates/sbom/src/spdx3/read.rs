@@ -1,5 +1,6 @@
 //! From SPDX 3.0 JSON-LD, ours or anybody's, to an [`Inventory`].
 
+use super::write::NOASSERTION;
 use super::{CONTEXT, DOCUMENT_MARK, GAP_MARK, PACKAGE_MARK};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{
@@ -250,7 +251,7 @@ impl<'a> Reader<'a> {
                     }
                     if element.purpose.as_deref() == Some("operatingSystem") && inventory.os.is_none() {
                         inventory.os = Some(OsRelease {
-                            id: element.name.filter(|n| n != "NOASSERTION").unwrap_or_default(),
+                            id: element.name.filter(|n| n != NOASSERTION).unwrap_or_default(),
                             version_id: element.version,
                             ..OsRelease::default()
                         });
@@ -365,7 +366,7 @@ impl<'a> Reader<'a> {
 
     fn subject(&self, element: Element, inventory: &mut Inventory) {
         let subject = &mut inventory.subject;
-        if let Some(name) = element.name.filter(|n| n != "NOASSERTION") {
+        if let Some(name) = element.name.filter(|n| n != NOASSERTION) {
             subject.name = name;
         }
         let of_purl = element.purl.as_deref().and_then(fields::image_purl);

@@ -14,6 +14,8 @@ use std::io::Write;
 
 const TRIED: &str = "write the SPDX 3 document";
 const CREATION: &str = "_:creationinfo";
+/// The name of what has none: every element of software must have one.
+pub(super) const NOASSERTION: &str = "NOASSERTION";
 
 /// Writes an inventory as SPDX 3.0.1 JSON-LD. The same inventory gives the same bytes, whatever its order.
 ///
@@ -134,8 +136,11 @@ fn document(inventory: &Inventory, base: &str) -> Result<Value> {
     if let Some(os) = &inventory.os {
         let id = graph.id("OperatingSystem");
         operating_system(os, &id, &mut graph);
-        native.os =
-            Some(OsRelease { id: os.id.clone(), version_id: os.version_id.clone(), ..OsRelease::default() });
+        native.os = Some(OsRelease {
+            id: Some(os.id.clone()).filter(|id| id != NOASSERTION).unwrap_or_default(),
+            version_id: os.version_id.clone(),
+            ..OsRelease::default()
+        });
         contained.push(id);
     }
     let mut ids: HashMap<&str, String> = HashMap::with_capacity(inventory.packages.len());
@@ -269,7 +274,9 @@ fn image_package(inventory: &Inventory, id: &str, native: &mut Inventory, graph:
     let arch = subject.platform.as_deref().and_then(|p| p.split('/').nth(1));
     let purl =
         digest.as_deref().and_then(|d| purl::oci(&subject.name, Some(d), subject.tag.as_deref(), arch));
-    native.subject.name.clone_from(&subject.name);
+    if !subject.name.trim().is_empty() {
+        native.subject.name.clone_from(&subject.name);
+    }
     native.subject.tag = subject.tag.clone().filter(|t| purl.is_some() && !t.is_empty());
     let supplier = subject.supplier.as_deref().and_then(|s| graph.agent("Organization", s));
     let hashes: Option<Vec<Value>> = digest
@@ -277,7 +284,7 @@ fn image_package(inventory: &Inventory, id: &str, native: &mut Inventory, graph:
         .and_then(|d| d.strip_prefix("sha256:"))
         .and_then(|hex| hash("SHA256", hex))
         .map(|h| vec![h]);
-    let name = if subject.name.trim().is_empty() { "NOASSERTION" } else { subject.name.as_str() };
+    let name = if subject.name.trim().is_empty() { NOASSERTION } else { subject.name.as_str() };
     graph.add(
         "software_Package",
         id,
@@ -294,7 +301,7 @@ fn image_package(inventory: &Inventory, id: &str, native: &mut Inventory, graph:
 
 fn operating_system(os: &OsRelease, id: &str, graph: &mut Graph) {
     let supplier = os.vendor.as_deref().and_then(|v| graph.agent("Organization", v));
-    let name = if os.id.is_empty() { "NOASSERTION" } else { os.id.as_str() };
+    let name = if os.id.is_empty() { NOASSERTION } else { os.id.as_str() };
     graph.add(
         "software_Package",
         id,
