@@ -36,6 +36,15 @@ impl Cataloger for Apk {
         "apk"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`lib/apk/db/installed`, `usr/lib/apk/db/installed`",
+            gives: "apks with origin, maintainer, dependencies, licence, owned packages",
+            cannot_know: "copyright holders",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         (path.ends_with("/apk/db/installed")).then_some(limits::DATABASE_BYTES)
     }

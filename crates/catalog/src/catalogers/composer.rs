@@ -31,6 +31,15 @@ impl Cataloger for Composer {
         "composer"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`vendor/composer/installed.json`",
+            gives: "packages, licences, edges",
+            cannot_know: "the root package",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         (path == "vendor/composer/installed.json" || path.ends_with("/vendor/composer/installed.json"))
             .then_some(limits::LIST_BYTES)

@@ -61,6 +61,15 @@ impl Cataloger for Dpkg {
         "dpkg"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`var/lib/dpkg/status`, `status.d/*` (distroless), `info/*.list`, `usr/share/doc/*/copyright`",
+            gives: "debs with source, maintainer, dependencies, licences, owned Python, npm and Java packages and programs",
+            cannot_know: "licences of packages whose copyright file was removed; checksums of the `.deb`",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         role(path).map(|role| match role {
             Role::Status => limits::DATABASE_BYTES,

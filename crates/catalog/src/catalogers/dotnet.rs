@@ -33,6 +33,15 @@ impl Cataloger for Dotnet {
         "dotnet"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`*.deps.json`",
+            gives: "libraries, the SHA-512 of packages, edges, the parts of the runtime in self-contained applications",
+            cannot_know: "licences; single-file applications",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         path.strip_suffix(".deps.json")
             .is_some_and(|p| !p.is_empty() && !p.ends_with('/'))

@@ -30,6 +30,15 @@ impl Cataloger for Go {
         "go-binary"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "ELF programs and shared objects, by Go's build information (Go 1.18 and later), stripped ones too",
+            gives: "main module, modules with replacements followed, `stdlib`, build settings without flags, programs embedded in others (`go:embedded`)",
+            cannot_know: "licences; which module needs which; the modules of programs built without module information (a gap says so)",
+        }
+    }
+
     /// Executables are known by their content.
     fn wants(&self, _: &str) -> Option<u64> {
         None
@@ -61,6 +70,15 @@ impl Cataloger for Go {
 impl Cataloger for Rust {
     fn name(&self) -> &'static str {
         "rust-binary"
+    }
+
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "ELF programs and shared objects: cargo-auditable's `.dep-v0`; without it, the paths of crates in panic messages",
+            gives: "crates without what only ran at build time, edges; from paths, crates marked `seaworthy:confidence` = `path-evidence`",
+            cannot_know: "licences; from paths, crates that cannot panic, and those of builds that remap paths",
+        }
     }
 
     /// Executables are known by their content.

@@ -33,6 +33,15 @@ impl Cataloger for Gem {
         "gem"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`specifications/*.gemspec`, default gems too",
+            gives: "gems, licences, platform, edges",
+            cannot_know: "gemspecs that compute their name or version",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         let (dir, base) = path::split(path);
         let (above, last) = path::split(dir);

@@ -65,6 +65,15 @@ impl Cataloger for Locks {
         "lock-file"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`Cargo.lock`, `go.mod`, `package-lock.json`, `npm-shrinkwrap.json`, `yarn.lock`, `poetry.lock`, `uv.lock`, `Pipfile.lock`, `requirements.txt` (`==`), `Gemfile.lock`, `composer.lock`, outside of installed trees",
+            gives: "packages marked as declared; one that is installed too is one component with both as evidence",
+            cannot_know: "edges; what an installation left out",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         kind(path).map(|_| limits::LIST_BYTES)
     }

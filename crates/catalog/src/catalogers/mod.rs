@@ -87,10 +87,25 @@ impl From<Fact> for Parsed {
     }
 }
 
+/// What docs/reference/catalogers.md says about a cataloger.
+#[cfg(test)]
+pub(crate) struct About {
+    /// The files.
+    pub(crate) reads: &'static str,
+    /// Packages, and what of them.
+    pub(crate) gives: &'static str,
+    /// What the data does not say.
+    pub(crate) cannot_know: &'static str,
+}
+
 /// One ecosystem.
 pub(crate) trait Cataloger: Sync {
     /// Its name in the inventory.
     fn name(&self) -> &'static str;
+
+    /// Its row in docs/reference/catalogers.md.
+    #[cfg(test)]
+    fn about(&self) -> About;
 
     /// Whether it wants the file at `path` (clean, relative to the root), and how many bytes at most.
     fn wants(&self, path: &str) -> Option<u64>;
@@ -200,19 +215,30 @@ pub(crate) fn value<'a>(paragraph: &'a [(&str, String)], name: &str) -> Option<&
 
 #[cfg(test)]
 mod tests {
-    /// docs/reference/catalogers.md has one row for each, and none for what is not there.
+    use std::fmt::Write;
+    use std::path::Path;
+
+    /// The table of docs/reference/catalogers.md is made of what each cataloger says about itself; UPDATE_DOCS=1
+    /// writes it.
     #[test]
     fn the_reference_lists_every_cataloger() {
-        let page = include_str!("../../../../docs/reference/catalogers.md");
-        let mut listed: Vec<&str> =
-            page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-        let mut known: Vec<&str> = super::ALL.iter().map(|cataloger| cataloger.name()).collect();
-        listed.sort_unstable();
-        known.sort_unstable();
-        assert_eq!(listed, known);
-        for row in page.lines().filter(|line| line.starts_with("| `")) {
-            let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-            assert!(cells.len() == 4 && cells.iter().all(|cell| !cell.is_empty()), "{row}");
+        const HEAD: &str = "| cataloger | reads | gives | cannot know |\n|---|---|---|---|\n";
+        let mut table = HEAD.to_owned();
+        for cataloger in super::ALL {
+            let super::About { reads, gives, cannot_know } = cataloger.about();
+            let cells = [reads, gives, cannot_know];
+            assert!(cells.iter().all(|c| !c.is_empty() && !c.contains(['|', '\n'])), "{}", cataloger.name());
+            writeln!(table, "| `{}` | {reads} | {gives} | {cannot_know} |", cataloger.name()).unwrap();
+        }
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/catalogers.md");
+        let page = std::fs::read_to_string(&place).unwrap();
+        let start = page.find(HEAD).expect("the table");
+        let end = start + page[start..].find("\n\n").expect("text after the table") + 1;
+        let wanted = format!("{}{table}{}", &page[..start], &page[end..]);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&place, wanted).unwrap();
+        } else {
+            assert_eq!(page, wanted, "UPDATE_DOCS=1 cargo test -p seaworthy-catalog the_reference writes it");
         }
     }
 }

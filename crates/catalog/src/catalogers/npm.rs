@@ -32,6 +32,15 @@ impl Cataloger for Npm {
         "npm"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`package.json` of packages in `node_modules`, pnpm's store included",
+            gives: "packages with licence, author, dependencies as node finds them",
+            cannot_know: "code that a bundler put into one file",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         let dir = path.strip_suffix("/package.json")?;
         is_installed(dir).then_some(limits::PACKAGE_JSON_BYTES)

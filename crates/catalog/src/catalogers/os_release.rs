@@ -15,6 +15,15 @@ impl Cataloger for OsReleaseFile {
         "os-release"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`etc/os-release`, `usr/lib/os-release`",
+            gives: "the distribution in the purls of deb, apk and rpm",
+            cannot_know: "a distribution whose file was removed",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         // Also under other directories: links may lead there (NixOS, image builders).
         (path == "os-release" || path.ends_with("/os-release")).then_some(limits::OS_RELEASE_BYTES)

@@ -52,6 +52,15 @@ impl Cataloger for Python {
         "python"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`*.dist-info/METADATA`, `*.egg-info`, `direct_url.json`",
+            gives: "distributions with licence, author, dependencies, origin",
+            cannot_know: "packages that were copied without metadata",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         let (dir, base) = path::split(path);
         let above = path::split(dir).1;

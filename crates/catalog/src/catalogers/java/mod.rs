@@ -63,6 +63,15 @@ impl Cataloger for Java {
         "java"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`*.jar`, `.war`, `.ear`, `.jpi`, `.hpi`, `.sar`, `.par`, `.nar`, `.kar`, `.lpkg` and those inside them; in each `META-INF/MANIFEST.MF`, `pom.properties`, `pom.xml`; `release` of JVMs",
+            gives: "archives with group, artifact, version (`java:known-by` says from what), licence, SHA-256; what was shaded in or stands inside, as `Contains`; runtimes",
+            cannot_know: "dependencies between archives; groups of archives without pom; classes that were copied without their pom; versions that nothing states (`seaworthy:version` = `unknown`)",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         if is_archive(path) {
             return Some(limits::JAR_BYTES);

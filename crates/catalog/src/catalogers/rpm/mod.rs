@@ -78,6 +78,15 @@ impl Cataloger for Rpm {
         "rpm"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "`rpmdb.sqlite`, `Packages.db` (ndb), `Packages` (Berkeley DB hash) in `var/lib/rpm`, `usr/lib/sysimage/rpm`, `usr/share/rpm`; `var/lib/rpmmanifest/container-manifest-1`, `-2` (Mariner, Azure Linux)",
+            gives: "rpms with epoch, source rpm, vendor, licence, dependencies by name, capability and file, digests of header and payload, owned packages",
+            cannot_know: "changes in a write-ahead log (a gap); conditional dependencies; the checksum of the `.rpm`; licence and dependencies where there is only a manifest. Keys (`gpg-pubkey`) are not listed",
+        }
+    }
+
     fn wants(&self, path: &str) -> Option<u64> {
         role(path).map(|role| match role {
             Role::Sqlite | Role::Log | Role::Ndb | Role::Bdb => limits::RPM_DATABASE_BYTES,
