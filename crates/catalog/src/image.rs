@@ -1,18 +1,20 @@
 //! One image: its configuration, its layers in parallel, and the inventory of the whole.
 
+use crate::cache::Key;
 use crate::catalogers::{self, field};
 use crate::collect::Collector;
 use crate::error::{Error, ErrorKind, Result};
-use crate::layer::{self, Facts, Pass, PathHasher};
+use crate::layer::{self, Facts, Pass};
 use crate::limits;
+use crate::memory::Memory;
 use crate::squash::View;
 use seaworthy_oci::limits::{CONFIG_BYTES, LAYER_BYTES};
-use seaworthy_oci::{Digest, Image, ImageConfig, Pinned, Source};
+use seaworthy_oci::{Algorithm, Descriptor, Digest, Image, ImageConfig, Pinned, Source};
 use seaworthy_sbom::inventory::{Creator, Gap, Inventory, Layer, Subject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 /// Whether the digests of the uncompressed layers are computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub enum DiffIds {
 }
 
 /// How an inventory is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Whether the digests of the uncompressed layers are computed.
     pub diff_ids: DiffIds,
@@ -34,11 +36,13 @@ pub struct Options {
     pub created: Option<i64>,
     /// Layers that are read at a time, at least 1 and at most [`limits::THREADS`].
     pub threads: usize,
+    /// What is known of layers already, from other images of this run and from earlier runs.
+    pub memory: Memory,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { diff_ids: DiffIds::Skip, created: None, threads: 2 }
+        Self { diff_ids: DiffIds::Skip, created: None, threads: 2, memory: Memory::default() }
     }
 }
 
@@ -81,8 +85,7 @@ pub async fn inventory(
     let config = source.blob_bytes(&manifest.config, CONFIG_BYTES).await?;
     let config = ImageConfig::parse(&config, &manifest.config.digest)?;
     let diff_ids = named_diff_ids(manifest, &config)?;
-    let names = PathHasher::default();
-    let layers = read_layers(source, manifest, &diff_ids, options, &names, progress).await?;
+    let layers = read_layers(source, manifest, &diff_ids, options, progress).await?;
 
     let mut inventory = Inventory {
         subject: Subject {
@@ -116,7 +119,7 @@ pub async fn inventory(
             found_by: "layer".into(),
         }));
     }
-    let view = View::squash(layers, digests, &names);
+    let view = View::squash(layers, digests, options.memory.names());
     let mut collector = Collector::new(&view);
     for cataloger in catalogers::ALL {
         collector.run(*cataloger);
@@ -160,15 +163,35 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Reads all layers, the largest first, `threads` at a time; the result is in the manifest's order.
+/// What decides what is read of a layer, beside the program.
+fn key(descriptor: &Descriptor, named: Option<&Digest>, options: &Options) -> Key {
+    let computed = match options.diff_ids {
+        DiffIds::Skip => "no diff id",
+        DiffIds::Compute => named.map_or(Algorithm::Sha256, Digest::algorithm).as_str(),
+    };
+    let how = format!("{} {computed}", descriptor.media_type);
+    Key { digest: descriptor.digest.clone(), size: descriptor.size, how }
+}
+
+/// What was learned of a layer.
+enum Step {
+    /// Nothing is known: it has to be read.
+    Unknown,
+    /// It is known from before.
+    Known(Arc<Facts>),
+    /// It was read.
+    Read(Result<Arc<Facts>>),
+}
+
+/// Reads all layers that are not known, the largest first, `threads` at a time; the result is in the manifest's
+/// order. A layer that stands there twice is read once.
 async fn read_layers(
     source: &dyn Source,
     manifest: &Image,
     diff_ids: &[Option<Digest>],
     options: &Options,
-    names: &PathHasher,
     progress: &dyn Progress,
-) -> Result<Vec<Facts>> {
+) -> Result<Vec<Arc<Facts>>> {
     for descriptor in &manifest.layers {
         if descriptor.size > LAYER_BYTES {
             return Err(Error::new(
@@ -178,18 +201,37 @@ async fn read_layers(
             ));
         }
     }
-    let mut waiting: Vec<usize> = (0..manifest.layers.len()).collect();
+    let named = |index: usize| diff_ids.get(index).and_then(Option::as_ref);
+    // Where each different layer stands first, and again.
+    let mut places: Vec<(Key, Vec<usize>)> = Vec::new();
+    for (index, descriptor) in manifest.layers.iter().enumerate() {
+        let key = key(descriptor, named(index), options);
+        match places.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, places)) => places.push(index),
+            None => places.push((key, vec![index])),
+        }
+    }
     // Taken from the end: the largest first, and of equals the lowest.
-    waiting.sort_by_key(|&i| (manifest.layers[i].size, std::cmp::Reverse(i)));
+    let by_size = |at: &usize| (places[*at].0.size, std::cmp::Reverse(*at));
+    let (mut asked, mut waiting): (Vec<usize>, Vec<usize>) =
+        (0..places.len()).rev().partition(|&at| options.memory.may_have(&places[at].0));
+    waiting.sort_by_key(by_size);
     let threads = options.threads.clamp(1, limits::THREADS);
     let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
     let (events, mut heard) = mpsc::unbounded_channel();
     let mut running = JoinSet::new();
-    let mut done: Vec<Option<Facts>> = manifest.layers.iter().map(|_| None).collect();
+    let mut done: Vec<Option<Arc<Facts>>> = manifest.layers.iter().map(|_| None).collect();
     let (mut entries, mut wanted) = (0_u64, 0_u64);
     loop {
         while running.len() < threads {
-            let Some(index) = waiting.pop() else { break };
+            let memory = options.memory.clone();
+            if let Some(at) = asked.pop() {
+                let key = places[at].0.clone();
+                running.spawn_blocking(move || (at, memory.get(&key).map_or(Step::Unknown, Step::Known)));
+                continue;
+            }
+            let Some(at) = waiting.pop() else { break };
+            let index = places[at].1[0];
             let descriptor = &manifest.layers[index];
             progress.layer_started(index, &descriptor.digest, descriptor.size);
             let reader = source.blob(descriptor).await?;
@@ -197,42 +239,68 @@ async fn read_layers(
                 digest: descriptor.digest.clone(),
                 media_type: descriptor.media_type.clone(),
                 diff_ids: options.diff_ids,
-                named: diff_ids.get(index).cloned().flatten(),
-                names: names.clone(),
+                named: named(index).cloned(),
+                names: options.memory.names().clone(),
                 cancel: Arc::clone(&cancel.0),
             };
-            let events = events.clone();
+            let (events, key) = (events.clone(), places[at].0.clone());
             running.spawn_blocking(move || {
                 // Nobody listens once the inventory is given up.
                 let facts = layer::read(reader, &pass, &mut |read| {
                     let _ = events.send((index, read));
                 });
-                (index, facts)
+                let facts = facts.map(Arc::new);
+                if let Ok(facts) = &facts {
+                    memory.put(&key, facts);
+                }
+                (at, Step::Read(facts))
             });
         }
         tokio::select! {
             Some((index, read)) = heard.recv() => progress.layer_bytes(index, read),
             finished = running.join_next() => {
                 let Some(finished) = finished else { break };
-                let (index, facts) = finished.map_err(|e| {
+                let (at, step) = finished.map_err(|e| {
                     Error::new("read layers of", &manifest.config.digest, ErrorKind::Local(e.to_string()))
                 })?;
-                let facts = facts?;
-                entries += facts.entries;
-                wanted += facts.wanted_bytes;
-                for (sum, limit, value) in [
-                    (entries, "IMAGE_ENTRIES", limits::IMAGE_ENTRIES),
-                    (wanted, "IMAGE_WANTED_BYTES", limits::IMAGE_WANTED_BYTES),
-                ] {
-                    if sum > value {
-                        let kind = ErrorKind::LimitExceeded { limit, value };
-                        return Err(Error::new("read layers of image", &manifest.config.digest, kind));
+                let indexes = &places[at].1;
+                let facts = match step {
+                    Step::Unknown => {
+                        waiting.push(at);
+                        waiting.sort_by_key(by_size);
+                        continue;
                     }
+                    Step::Known(facts) => {
+                        for &index in indexes {
+                            let descriptor = &manifest.layers[index];
+                            progress.layer_started(index, &descriptor.digest, descriptor.size);
+                            progress.layer_bytes(index, descriptor.size);
+                        }
+                        facts
+                    }
+                    Step::Read(facts) => facts?,
+                };
+                for &index in indexes {
+                    layer::check_diff_id(&facts, named(index), &manifest.layers[index].digest)?;
+                    entries += facts.entries;
+                    wanted += facts.wanted_bytes;
+                    for (sum, limit, value) in [
+                        (entries, "IMAGE_ENTRIES", limits::IMAGE_ENTRIES),
+                        (wanted, "IMAGE_WANTED_BYTES", limits::IMAGE_WANTED_BYTES),
+                    ] {
+                        if sum > value {
+                            let kind = ErrorKind::LimitExceeded { limit, value };
+                            return Err(Error::new("read layers of image", &manifest.config.digest, kind));
+                        }
+                    }
+                    progress.layer_finished(index);
+                    done[index] = Some(Arc::clone(&facts));
                 }
-                progress.layer_finished(index);
-                done[index] = Some(facts);
             }
         }
     }
+    let memory = options.memory.clone();
+    // It may look at many files; whether it could is no part of the inventory.
+    let _ = spawn_blocking(move || memory.image_done()).await;
     Ok(done.into_iter().flatten().collect())
 }

@@ -8,14 +8,13 @@ use crate::catalogers::{self, Parsed};
 use crate::decompress::{Compression, Unpacked};
 use crate::elf::{More, Scanner};
 use crate::error::{Error, ErrorKind, Result};
+use crate::pack::{Pack, pack, take};
 use crate::path::{self, Name};
 use crate::tar::{Entry, Kind, Reader, Tail};
 use crate::{DiffIds, limits};
 use seaworthy_oci::digest::Hasher;
 use seaworthy_oci::{BlobReader, Digest};
-use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
-use std::hash::BuildHasher;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,19 +35,47 @@ pub(crate) struct Pass {
     pub(crate) names: PathHasher,
 }
 
-/// Eight bytes for a path. Keyed at random, so that nobody can build an image in which two paths collide.
-#[derive(Clone, Default)]
-pub(crate) struct PathHasher(RandomState);
+/// Eight bytes for a path (SipHash-2-4). Its key is random, or a secret of the cache's, so that nobody can build an
+/// image in which two paths collide.
+#[derive(Clone)]
+pub(crate) struct PathHasher {
+    key: (u64, u64),
+}
+
+impl Default for PathHasher {
+    fn default() -> Self {
+        use std::hash::{BuildHasher as _, RandomState};
+        // Two keys that nobody knows, each made of random ones of the standard library's.
+        let part = |n: u8| RandomState::new().hash_one(n);
+        Self::keyed(part(0), part(1))
+    }
+}
 
 impl PathHasher {
+    /// With a key that is kept somewhere.
+    pub(crate) fn keyed(first: u64, second: u64) -> Self {
+        Self { key: (first, second) }
+    }
+
+    #[expect(
+        deprecated,
+        reason = "the one hasher of the standard library that has a key and is the same tomorrow"
+    )]
+    fn hash(&self, path: &[u8]) -> u64 {
+        use std::hash::{Hasher as _, SipHasher};
+        let mut hasher = SipHasher::new_with_keys(self.key.0, self.key.1);
+        hasher.write(path);
+        hasher.finish()
+    }
+
     /// Something other than a directory stands at `path`.
     pub(crate) fn other(&self, path: &[u8]) -> u64 {
-        self.0.hash_one(path) | 1
+        self.hash(path) | 1
     }
 
     /// A directory stands at `path`.
     pub(crate) fn directory(&self, path: &[u8]) -> u64 {
-        self.0.hash_one(path) & !1
+        self.hash(path) & !1
     }
 }
 
@@ -62,6 +89,13 @@ pub(crate) enum Kept {
     /// It is there and was not read; the text says why.
     Unread(String),
 }
+pack!(
+    enum Kept {
+        Parsed(parsed),
+        HardLink(target),
+        Unread(why),
+    }
+);
 
 /// Something about a layer that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,9 +105,10 @@ pub(crate) struct Note {
     /// Why.
     pub(crate) reason: String,
 }
+pack!(struct Note { path, reason });
 
 /// What is held of a layer.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     /// The digest of the tar, if it was to be computed.
     pub(crate) diff_id: Option<Digest>,
@@ -93,6 +128,41 @@ pub(crate) struct Facts {
     pub(crate) kept: BTreeMap<String, Kept>,
     /// What was left out.
     pub(crate) notes: Vec<Note>,
+}
+
+impl Pack for Facts {
+    fn pack(&self, out: &mut Vec<u8>) {
+        let Self { diff_id, entries, wanted_bytes, paths, symlinks, whiteouts, opaque, kept, notes } = self;
+        diff_id.pack(out);
+        entries.pack(out);
+        wanted_bytes.pack(out);
+        // Hashes are as long as they are.
+        paths.len().pack(out);
+        paths.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
+        symlinks.pack(out);
+        whiteouts.pack(out);
+        opaque.pack(out);
+        kept.pack(out);
+        notes.pack(out);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            diff_id: Pack::unpack(from)?,
+            entries: Pack::unpack(from)?,
+            wanted_bytes: Pack::unpack(from)?,
+            paths: {
+                let n = usize::unpack(from)?;
+                let hashes = take(from, n.checked_mul(8)?)?.as_chunks::<8>().0;
+                hashes.iter().map(|hash| u64::from_le_bytes(*hash)).collect()
+            },
+            symlinks: Pack::unpack(from)?,
+            whiteouts: Pack::unpack(from)?,
+            opaque: Pack::unpack(from)?,
+            kept: Pack::unpack(from)?,
+            notes: Pack::unpack(from)?,
+        })
+    }
 }
 
 /// Reads the layer behind `reader`; `report` hears how many stored bytes were read.
@@ -140,13 +210,19 @@ pub(crate) fn read(reader: BlobReader, pass: &Pass, report: &mut dyn FnMut(u64))
     tar.input().drain_stored()?;
     facts.entries = tar.headers();
     facts.diff_id = tar.input().diff_id();
-    match (&facts.diff_id, &pass.named) {
+    check_diff_id(&facts, pass.named.as_ref(), &pass.digest)?;
+    Ok(facts)
+}
+
+/// Compares the diff id that was computed with the one that the configuration names.
+pub(crate) fn check_diff_id(facts: &Facts, named: Option<&Digest>, blob: &Digest) -> Result<()> {
+    match (&facts.diff_id, named) {
         (Some(actual), Some(expected)) if actual != expected => Err(Error::new(
             "check diff id of layer",
-            &pass.digest,
+            blob,
             ErrorKind::DiffIdMismatch { expected: expected.to_string(), actual: actual.to_string() },
         )),
-        _ => Ok(facts),
+        _ => Ok(()),
     }
 }
 

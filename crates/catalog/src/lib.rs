@@ -10,11 +10,15 @@
 //! streams, bombs. What it says openly and goes on, as a gap in the inventory: one file that is too large,
 //! cannot be parsed or has a name that no runtime would unpack as it stands.
 //!
+//! A layer that several images of one run have is read once, and with a [`Cache`] one that an earlier run read is not
+//! even fetched.
+//!
 //! The steps: `decompress` and `tar` turn a blob into entries; `layer` keeps facts about one layer;
 //! `squash` lays the layers on each other as the OCI image specification says and remembers since when each
 //! file stands; `catalogers` read packages off the result. An application's own `package.json` outside
 //! `node_modules` is a declaration, not an installation, and is not listed.
 
+mod cache;
 mod catalogers;
 mod collect;
 mod decompress;
@@ -23,9 +27,13 @@ mod error;
 mod image;
 mod layer;
 pub mod limits;
+mod memory;
+mod pack;
 mod path;
 mod squash;
 mod tar;
 
+pub use cache::Cache;
 pub use error::{Error, ErrorKind, Result};
 pub use image::{DiffIds, NoProgress, Options, Progress, inventory};
+pub use memory::Memory;

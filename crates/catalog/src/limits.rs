@@ -99,3 +99,7 @@ pub const ELF_TRIES: u64 = 32;
 pub const ELF_BYTES_PER_TRY: u64 = 1 << 20;
 /// A gemspec; the longest that RubyGems wrote has 60 KiB, most of it names of files.
 pub const GEMSPEC_BYTES: u64 = 1 << 20;
+/// All cached layers together; what was not used for longest goes first.
+pub const CACHE_BYTES: u64 = 1 << 30;
+/// What is cached of one layer; 100,000 files and 5,000 packages are 8 MiB.
+pub const CACHE_ENTRY_BYTES: u64 = 128 << 20;

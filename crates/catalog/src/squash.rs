@@ -34,10 +34,10 @@ pub(crate) struct View {
 
 impl View {
     /// Lays `layers` on each other, lowest first; `digests` are those of their blobs.
-    pub(crate) fn squash(layers: Vec<Facts>, digests: Vec<String>, names: &PathHasher) -> Self {
+    pub(crate) fn squash(layers: Vec<Arc<Facts>>, digests: Vec<String>, names: &PathHasher) -> Self {
         let mut view = Self { files: BTreeMap::new(), symlinks: BTreeMap::new(), digests };
         for (index, facts) in layers.into_iter().enumerate() {
-            view.lay(index, facts, names);
+            view.lay(index, Arc::unwrap_or_clone(facts), names);
         }
         view
     }

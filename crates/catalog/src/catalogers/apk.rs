@@ -5,6 +5,7 @@
 
 use super::{Cataloger, Fact, Parsed, field, proves_language_package};
 use crate::collect::Collector;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind, SourcePackage};
@@ -28,6 +29,10 @@ pub(crate) struct Entry {
     /// The files that another cataloger wants.
     files: Vec<String>,
 }
+pack!(struct Entry {
+    name, version, architecture, license, origin, maintainer, homepage, summary, depends, provides,
+    files
+});
 
 const PATHS: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
 

@@ -6,6 +6,7 @@
 
 use super::{Cataloger, Fact, Parsed, field};
 use crate::collect::Collector;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind};
@@ -25,6 +26,7 @@ pub(crate) struct Entry {
     summary: Option<String>,
     requires: Vec<String>,
 }
+pack!(struct Entry { name, version, licenses, authors, homepage, summary, requires });
 
 impl Cataloger for Composer {
     fn name(&self) -> &'static str {

@@ -7,6 +7,7 @@
 
 use super::{Cataloger, Fact, Parsed, copyright, field, paragraphs, proves_language_package, value};
 use crate::collect::Collector;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind, SourcePackage};
@@ -30,6 +31,9 @@ pub(crate) struct Entry {
     depends: Vec<Vec<String>>,
     provides: Vec<String>,
 }
+pack!(struct Entry {
+    name, version, architecture, state, source, maintainer, homepage, summary, depends, provides
+});
 
 const STATUS: &str = "var/lib/dpkg/status";
 const STATUS_D: &str = "var/lib/dpkg/status.d";

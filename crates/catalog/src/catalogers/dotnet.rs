@@ -9,6 +9,7 @@
 use super::{Cataloger, Fact, Parsed, field};
 use crate::collect::Collector;
 use crate::limits;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use seaworthy_sbom::inventory::{Checksum, Ecosystem, Evidence, Package, RelationshipKind};
 use serde_json::Value;
@@ -27,6 +28,7 @@ pub(crate) struct Library {
     /// Names.
     dependencies: Vec<String>,
 }
+pack!(struct Library { name, version, kind, sha512, dependencies });
 
 impl Cataloger for Dotnet {
     fn name(&self) -> &'static str {

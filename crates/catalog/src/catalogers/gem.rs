@@ -8,6 +8,7 @@
 
 use super::{Cataloger, Fact, Parsed, field};
 use crate::collect::Collector;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind};
@@ -27,6 +28,7 @@ pub(crate) struct Spec {
     summary: Option<String>,
     dependencies: Vec<String>,
 }
+pack!(struct Spec { name, version, platform, licenses, authors, homepage, summary, dependencies });
 
 impl Cataloger for Gem {
     fn name(&self) -> &'static str {

@@ -10,6 +10,7 @@
 
 use super::{Cataloger, Fact, Parsed, composer, field};
 use crate::collect::Collector;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, Presence};
@@ -24,6 +25,7 @@ pub(crate) struct Lock {
     ecosystem: Ecosystem,
     packages: BTreeSet<(String, String)>,
 }
+pack!(struct Lock { ecosystem, packages });
 
 /// The kinds, by the file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

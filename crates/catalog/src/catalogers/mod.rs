@@ -22,6 +22,7 @@ mod rpm;
 use crate::collect::Collector;
 use crate::elf::Elf;
 use crate::limits;
+use crate::pack::pack;
 use crate::squash::View;
 use seaworthy_sbom::inventory::OsRelease;
 
@@ -63,6 +64,27 @@ pub(crate) enum Fact {
     /// A file that looks like a package's and is none.
     Nothing,
 }
+pack!(
+    enum Fact {
+        Os(found),
+        Deb(found),
+        Copyright(found),
+        DebFiles(found),
+        Apk(found),
+        Rpm(found),
+        Python(found),
+        DirectUrl(found),
+        Npm(found),
+        Java(found),
+        Jvm(found),
+        Gem(found),
+        Composer(found),
+        Dotnet(found),
+        Lock(found),
+        Elf(found),
+        Nothing,
+    }
+);
 
 /// A file that was read.
 #[derive(Debug, Clone)]
@@ -72,6 +94,7 @@ pub(crate) struct Parsed {
     /// What in it could not be read.
     pub(crate) notes: Vec<String>,
 }
+pack!(struct Parsed { fact, notes });
 
 impl Parsed {
     /// An executable, whose notes are those of the file.

@@ -7,6 +7,7 @@
 
 use super::{Cataloger, Fact, Parsed, field};
 use crate::collect::Collector;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind};
@@ -26,6 +27,7 @@ pub(crate) struct Manifest {
     summary: Option<String>,
     dependencies: Vec<String>,
 }
+pack!(struct Manifest { name, version, licenses, author, homepage, summary, dependencies });
 
 impl Cataloger for Npm {
     fn name(&self) -> &'static str {

@@ -11,6 +11,7 @@
 
 use super::{Cataloger, Fact, Parsed, field};
 use crate::collect::Collector;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind};
@@ -31,6 +32,7 @@ pub(crate) struct Dist {
     /// Normalized names.
     requires: Vec<String>,
 }
+pack!(struct Dist { name, version, licenses, author, maintainer, homepage, summary, requires });
 
 /// What `direct_url.json` says (PEP 610).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,12 +40,19 @@ pub(crate) struct DirectUrl {
     url: Option<String>,
     editable: Editable,
 }
+pack!(struct DirectUrl { url, editable });
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Editable {
     Yes,
     No,
 }
+pack!(
+    enum Editable {
+        Yes,
+        No,
+    }
+);
 
 const DIRECT_URL: &str = "direct_url.json";
 

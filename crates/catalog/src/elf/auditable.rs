@@ -1,6 +1,7 @@
 //! cargo-auditable's list of crates: JSON in a zlib stream, found without section headers.
 
 use crate::limits;
+use crate::pack::pack;
 use flate2::{Decompress, FlushDecompress, Status};
 use serde_json::Value;
 
@@ -15,6 +16,7 @@ pub(crate) struct Audit {
     /// In the order of the list; [`Crate::dependencies`] are places in it.
     pub(crate) crates: Vec<Crate>,
 }
+pack!(struct Audit { crates });
 
 /// One crate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub(crate) struct Crate {
     pub(crate) role: Role,
     pub(crate) dependencies: Vec<usize>,
 }
+pack!(struct Crate { name, version, source, linked, role, dependencies });
 
 /// Whether a crate's code is in the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,12 @@ pub(crate) enum Linked {
     /// It ran at build time only.
     Build,
 }
+pack!(
+    enum Linked {
+        Runtime,
+        Build,
+    }
+);
 
 /// Whether a crate is the program itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +51,12 @@ pub(crate) enum Role {
     Root,
     Dependency,
 }
+pack!(
+    enum Role {
+        Root,
+        Dependency,
+    }
+);
 
 pub(super) enum State {
     More,

@@ -5,6 +5,7 @@
 //! before 1.18 hold pointers instead, which cannot be followed in a stream: that is said.
 
 use crate::limits;
+use crate::pack::pack;
 
 /// How it begins.
 pub(super) const MAGIC: &[u8] = b"\xff Go buildinf:";
@@ -24,6 +25,12 @@ pub(crate) enum Origin {
     /// Another, embedded in that one.
     Embedded,
 }
+pack!(
+    enum Origin {
+        Own,
+        Embedded,
+    }
+);
 
 /// Build information.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +50,7 @@ pub(crate) struct Build {
     /// Modules beyond the limit.
     pub(crate) left_out: usize,
 }
+pack!(struct Build { go, path, main, deps, settings, origin, left_out });
 
 /// A module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,6 +64,7 @@ pub(crate) struct Module {
     /// What was asked for, where a `replace` put this in its place: path and version.
     pub(crate) replaces: Option<(String, String)>,
 }
+pack!(struct Module { path, version, sum, replaces });
 
 pub(super) enum State {
     More,

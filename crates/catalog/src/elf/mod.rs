@@ -39,6 +39,7 @@ pub(crate) use auditable::{Audit, Linked, Role};
 pub(crate) use go::{Build, Module, Origin};
 
 use crate::limits;
+use crate::pack::pack;
 use memchr::{memchr_iter, memmem};
 use std::collections::BTreeSet;
 
@@ -59,6 +60,7 @@ pub(crate) struct Elf {
     /// What was seen and could not be read.
     pub(crate) notes: Vec<String>,
 }
+pack!(struct Elf { go, audit, paths, notes });
 
 impl Elf {
     /// About how many bytes this keeps in memory.

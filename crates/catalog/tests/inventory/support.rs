@@ -1,7 +1,7 @@
 //! Images in memory: tars written by hand, so that they can be wrong in every way.
 
 use async_trait::async_trait;
-use seaworthy_catalog::{Error, NoProgress, Options, inventory};
+use seaworthy_catalog::{Cache, Error, NoProgress, Options, inventory};
 use seaworthy_oci::manifest::media_type;
 use seaworthy_oci::{
     BlobReader, Descriptor, Digest, Image, Location, Manifest, Pinned, RawManifest, Referrers, Selector,
@@ -10,6 +10,7 @@ use seaworthy_oci::{
 use seaworthy_sbom::inventory::{Inventory, Package};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Mutex;
 
 /// A tar that is being written.
 #[derive(Default, Clone)]
@@ -133,6 +134,8 @@ pub struct Layer {
 pub struct Memory {
     location: Location,
     blobs: BTreeMap<Digest, Vec<u8>>,
+    /// What was asked for, in order.
+    fetched: Mutex<Vec<Digest>>,
 }
 
 #[async_trait]
@@ -146,6 +149,7 @@ impl Source for Memory {
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> seaworthy_oci::Result<BlobReader> {
+        self.fetched.lock().unwrap().push(descriptor.digest.clone());
         let bytes = self.blobs.get(&descriptor.digest).cloned().ok_or_else(|| {
             seaworthy_oci::Error::new("read blob", &descriptor.digest, seaworthy_oci::ErrorKind::NotFound)
         })?;
@@ -191,7 +195,8 @@ impl Built {
         let reference = "registry.example/app:1".parse().unwrap();
         let image = Pinned::new(&reference, raw.descriptor);
         let location = image.location().clone();
-        Self { source: Memory { location, blobs }, image, manifest }
+        let source = Memory { location, blobs, fetched: Mutex::default() };
+        Self { source, image, manifest }
     }
 
     /// Other bytes under the digest of the layer.
@@ -209,14 +214,34 @@ impl Built {
         self.read_with(&Options::default())
     }
 
+    /// The layers that were fetched since the last time, by their number, sorted.
+    pub fn fetched(&self) -> Vec<usize> {
+        let asked = std::mem::take(&mut *self.source.fetched.lock().unwrap());
+        let number = |d: &Digest| self.manifest.layers.iter().position(|l| l.digest == *d);
+        let mut layers: Vec<usize> = asked.iter().filter_map(number).collect();
+        layers.sort_unstable();
+        layers
+    }
+
     /// The digest of a layer.
     pub fn layer(&self, index: usize) -> String {
         self.manifest.layers[index].digest.to_string()
     }
 }
 
+/// Reads an image anew, and then by way of the cache, which has to keep all that is known.
 pub fn read(layers: &[Layer]) -> Inventory {
-    Built::new(layers).read().unwrap()
+    let built = Built::new(layers);
+    let found = built.read().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for fetched in [true, false] {
+        built.fetched();
+        let cache = Some(Cache::open(&dir.path().join("layers")).unwrap());
+        let options = Options { memory: seaworthy_catalog::Memory::of_run([], cache), ..Options::default() };
+        assert_eq!(built.read_with(&options).unwrap(), found);
+        assert_eq!(built.fetched().is_empty(), !fetched || layers.is_empty());
+    }
+    found
 }
 
 pub fn fails(layers: &[Layer]) -> Error {

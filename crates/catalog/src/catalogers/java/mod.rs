@@ -11,6 +11,7 @@ mod zip;
 
 use super::{Cataloger, Fact, Parsed};
 use crate::collect::Collector;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use seaworthy_oci::Digest;
@@ -39,6 +40,7 @@ pub(crate) struct Found {
     vendor: Option<String>,
     homepage: Option<String>,
 }
+pack!(struct Found { group, artifact, version, inner, parent, licences, sha256, known_by, vendor, homepage });
 
 /// A Java runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,7 @@ pub(crate) struct Runtime {
     implementor: Option<String>,
     architecture: Option<String>,
 }
+pack!(struct Runtime { name, version, implementor, architecture });
 
 /// What `java -jar`, servlet containers, application servers, Jenkins, Karaf, NiFi and Liferay load.
 const SUFFIXES: [&str; 10] =

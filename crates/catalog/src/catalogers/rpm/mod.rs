@@ -12,6 +12,7 @@ mod sqlite;
 
 use super::{Cataloger, Fact, Parsed, field, proves_language_package};
 use crate::collect::Collector;
+use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use header::{Header, tag};
@@ -43,6 +44,10 @@ pub(crate) struct Entry {
     /// Entries of the same database, by their place in it.
     depends: Vec<usize>,
 }
+pack!(struct Entry {
+    name, version, architecture, source, vendor, packager, license, url, summary, properties, owned,
+    depends
+});
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
