@@ -3,6 +3,8 @@
 //! A pusher without a key can attach as much as the registry takes; none of it may cost us more than this.
 //! Where a limit is passed there is an error that names it, never a partial judgement.
 
+use jiff::SignedDuration;
+
 /// Pieces of evidence on one digest. Real images have fewer than ten.
 pub const EVIDENCE_ITEMS: usize = 32;
 /// Bytes of all evidence on one digest.
@@ -25,6 +27,8 @@ pub const AT_ONCE: usize = 8;
 pub const AHEAD_BYTES: u64 = 4 << 20;
 /// Platforms of one index that are judged at once; the official images have about a dozen.
 pub const PLATFORMS: usize = 64;
+/// Clocks differ: what is dated may come from this far in the future.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// Explanations that one requirement lists; the rest are counted.
 pub const EXPLANATIONS: usize = 50;
 /// A provenance or verification summary. BuildKit's longest, with every step of a large build, is near a megabyte.

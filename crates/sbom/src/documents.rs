@@ -12,6 +12,8 @@ use crate::spdx3;
 use crate::{
     Error, ErrorKind, Format, Layout, Result, WriteOptions, cyclonedx, format, github, json, spdx, syft,
 };
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +22,34 @@ use std::str::FromStr;
 
 /// Where SPDX gives the texts of licences that are none of its list.
 const TEXTS: &str = "hasExtractedLicensingInfos";
+
+const TRIED: &str = "read the SBOM";
+
+/// The top-level keys by which JSON of the kinds beyond [`crate::format`] is known.
+#[derive(Deserialize)]
+struct Marks {
+    #[serde(default)]
+    artifacts: Option<IgnoredAny>,
+    #[serde(default)]
+    descriptor: Option<IgnoredAny>,
+    #[serde(default)]
+    schema: Option<IgnoredAny>,
+    #[serde(default, rename = "@context")]
+    context: Option<Value>,
+    #[serde(default, rename = "@graph")]
+    graph: Option<IgnoredAny>,
+}
+
+impl Marks {
+    fn is_syft(&self) -> bool {
+        self.artifacts.is_some() && self.descriptor.is_some() && self.schema.is_some()
+    }
+
+    fn is_spdx3(&self) -> bool {
+        let context = self.context.as_ref().and_then(Value::as_str);
+        self.graph.is_some() && context.is_some_and(|c| c.starts_with("https://spdx.org/rdf/3."))
+    }
+}
 
 /// A kind of document, with its version where several are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,8 +164,7 @@ pub fn read(bytes: &[u8]) -> Result<(Kind, Inventory, Losses)> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let start = bytes.iter().copied().find(|b| !b.is_ascii_whitespace());
     if start == Some(b'<') {
-        let inventory = cyclonedx::xml::read(bytes, &mut losses)?;
-        let version = root_version(bytes).unwrap_or_default();
+        let (version, inventory) = cyclonedx::xml::read(bytes, &mut losses)?;
         return Ok((Kind::CycloneDxXml(version), inventory, losses));
     }
     if start != Some(b'{') && looks_like_tag_value(bytes) {
@@ -143,16 +172,20 @@ pub fn read(bytes: &[u8]) -> Result<(Kind, Inventory, Losses)> {
         losses.add_many(TEXTS, texts_lost(&texts, &inventory)?);
         return Ok((Kind::SpdxTagValue, inventory, losses));
     }
-    if start == Some(b'{') && syft::is_syft(bytes)? {
-        let inventory = syft::read(bytes, &mut losses)?;
-        return Ok((Kind::Syft, inventory, losses));
-    }
-    if start == Some(b'{') && spdx3::is_spdx3(bytes)? {
-        let inventory = spdx3::read(bytes, &mut losses)?;
-        return Ok((Kind::Spdx3Json, inventory, losses));
+    if start == Some(b'{') {
+        json::guard(TRIED, bytes)?;
+        let marks: Marks = json::parse(TRIED, bytes)?;
+        if marks.is_syft() {
+            let inventory = syft::read(bytes, &mut losses)?;
+            return Ok((Kind::Syft, inventory, losses));
+        }
+        if marks.is_spdx3() {
+            let inventory = spdx3::read(bytes, &mut losses)?;
+            return Ok((Kind::Spdx3Json, inventory, losses));
+        }
     }
     let (format, inventory) = format::read(bytes)?;
-    let document: Value = json::parse("read the SBOM", bytes)?;
+    let document: Value = json::parse(TRIED, bytes)?;
     let kind = match format {
         Format::SpdxJson => Kind::SpdxJson,
         Format::CycloneDxJson => {
@@ -190,13 +223,6 @@ fn texts_lost(before: &Texts, inventory: &Inventory) -> Result<u64> {
     write(Kind::SpdxJson, inventory, Layout::Compact, &mut bytes)?;
     let again: Value = json::parse("read the SBOM back", &bytes)?;
     Ok(before.difference(&texts(&again)).count() as u64)
-}
-
-/// The version in the namespace of a document that was read as XML already.
-fn root_version(bytes: &[u8]) -> Option<cyclonedx::Version> {
-    let head = String::from_utf8_lossy(bytes.get(..4096.min(bytes.len()))?).into_owned();
-    let (_, rest) = head.split_once("http://cyclonedx.org/schema/bom/")?;
-    cyclonedx::Version::from_name(rest.get(..3)?)
 }
 
 fn looks_like_tag_value(bytes: &[u8]) -> bool {

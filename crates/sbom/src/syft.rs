@@ -125,26 +125,6 @@ struct Descriptor {
     version: Option<String>,
 }
 
-/// Whether these bytes, a JSON object, are syft's.
-///
-/// # Errors
-/// [`ErrorKind::Malformed`] where they are no JSON, [`ErrorKind::LimitExceeded`].
-pub fn is_syft(bytes: &[u8]) -> Result<bool> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Marks {
-        #[serde(default)]
-        artifacts: Option<IgnoredAny>,
-        #[serde(default)]
-        descriptor: Option<IgnoredAny>,
-        #[serde(default)]
-        schema: Option<IgnoredAny>,
-    }
-    json::guard(TRIED, bytes)?;
-    let marks: Marks = json::parse(TRIED, bytes)?;
-    Ok(marks.artifacts.is_some() && marks.descriptor.is_some() && marks.schema.is_some())
-}
-
 /// Reads syft's JSON, and counts in `losses` what an inventory does not hold.
 ///
 /// # Errors

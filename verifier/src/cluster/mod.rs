@@ -12,6 +12,7 @@ pub mod secrets;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Client, Method, Response, Url};
+use seaworthy_oci::http::innermost;
 use serde_json::Value;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -286,15 +287,6 @@ async fn read(mut response: Response) -> Result<Vec<u8>, ApiError> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// The last cause of `error`: what people can act on.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(next) = last.source() {
-        last = next;
-    }
-    last.to_string()
 }
 
 /// Whether `name` may stand in a path: what Kubernetes takes as the name of an object (RFC 1123 subdomain).

@@ -17,9 +17,6 @@ use seaworthy_sbom::purl::{Purl, pypi_name};
 use seaworthy_sbom::quality::{self, Profile};
 use std::collections::BTreeMap;
 
-/// Clocks differ: a document may come from this far in the future.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
-
 /// What the rules say about one SBOM for one platform.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -92,7 +89,8 @@ fn subject(inventory: &Inventory, target: Target<'_>) -> Vec<Explanation> {
     found
 }
 
-pub(super) fn shown(text: &str) -> String {
+/// A text from outside, for a message.
+pub(crate) fn shown(text: &str) -> String {
     format!("'{}'", text.chars().take(150).collect::<String>().escape_debug())
 }
 
@@ -159,36 +157,48 @@ fn denied_package(denial: &PackageDenial, package: &Package) -> Option<Explanati
 }
 
 fn denied_license(rules: &[LicenseDenial], package: &Package) -> Option<Explanation> {
+    let expressions = match stated_licenses(package) {
+        Ok(expressions) => expressions,
+        Err(why) => return Some(why),
+    };
+    license_fault(package, &expressions, Refusal::DeniedLicense, |leaf| {
+        rules.iter().any(|r| r.pattern.matches(leaf))
+    })
+}
+
+/// The licences of `package` as SPDX expressions, as far as any are stated; or why what is stated cannot be read.
+pub(super) fn stated_licenses(package: &Package) -> Result<Vec<String>, Explanation> {
     let stated = &package.license;
-    let mut expressions: Vec<String> =
-        stated.expression.iter().chain(stated.concluded.iter()).cloned().collect();
-    if expressions.is_empty() && !stated.declared.is_empty() {
-        match license::normalize(&stated.declared, package.ecosystem).expression {
-            Some(expression) => expressions.push(expression),
-            None => {
-                return Some(Explanation::new(
-                    Refusal::CannotReadLicense,
-                    format!("{}: {}", label(package), shown(&stated.declared.join(", "))),
-                ));
-            }
-        }
+    let expressions: Vec<String> = stated.expression.iter().chain(stated.concluded.iter()).cloned().collect();
+    if !expressions.is_empty() || stated.declared.is_empty() {
+        return Ok(expressions);
     }
-    for expression in &expressions {
-        let denied = license::is_denied(expression, |leaf| rules.iter().any(|r| r.pattern.matches(leaf)));
-        match denied {
-            Denial::NotDenied => {}
-            Denial::Denied(leaves) => {
-                let names: Vec<&str> = leaves.iter().map(|l| l.id.as_str()).collect();
-                let text = format!("{} is under {}", label(package), shown(&names.join(", ")));
-                return Some(Explanation::new(Refusal::DeniedLicense, text));
-            }
-            Denial::Unreadable(why) => {
-                let text = format!("{}: {}: {}", label(package), shown(expression), shown(&why));
-                return Some(Explanation::new(Refusal::CannotReadLicense, text));
-            }
+    let normalized = license::normalize(&stated.declared, package.ecosystem).expression;
+    normalized.map(|expression| vec![expression]).ok_or_else(|| {
+        let text = format!("{}: {}", label(package), shown(&stated.declared.join(", ")));
+        Explanation::new(Refusal::CannotReadLicense, text)
+    })
+}
+
+/// The first of `expressions` that cannot be had without a licence that `denies`, said by `code`; or that cannot be read.
+pub(super) fn license_fault(
+    package: &Package,
+    expressions: &[String],
+    code: Refusal,
+    denies: impl Fn(&license::Leaf) -> bool,
+) -> Option<Explanation> {
+    expressions.iter().find_map(|expression| match license::is_denied(expression, &denies) {
+        Denial::NotDenied => None,
+        Denial::Denied(leaves) => {
+            let names: Vec<&str> = leaves.iter().map(|leaf| leaf.id.as_str()).collect();
+            let text = format!("{} is under {}", label(package), shown(&names.join(", ")));
+            Some(Explanation::new(code, text))
         }
-    }
-    None
+        Denial::Unreadable(why) => {
+            let text = format!("{}: {}: {}", label(package), shown(expression), shown(&why));
+            Some(Explanation::new(Refusal::CannotReadLicense, text))
+        }
+    })
 }
 
 fn too_old(inventory: &Inventory, max_age: SignedDuration, now: Timestamp) -> Option<Explanation> {
@@ -197,7 +207,7 @@ fn too_old(inventory: &Inventory, max_age: SignedDuration, now: Timestamp) -> Op
         return Some(Explanation::new(Refusal::SbomDateUnknown, "the SBOM does not say when it was made"));
     };
     let age = now.duration_since(created);
-    if age < -CLOCK_SKEW {
+    if age < -limits::CLOCK_SKEW {
         return Some(Explanation::new(
             Refusal::SbomDateUnknown,
             format!("the SBOM says that it was made at {created}, in the future"),

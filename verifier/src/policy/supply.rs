@@ -7,11 +7,10 @@
 
 use super::glob::Glob;
 use super::model::{At, PackageDoc};
-use super::rules::{label, means, shown};
+use super::rules::{label, license_fault, means, shown, stated_licenses};
 use super::{LicenseDenial, PackageDenial};
 use crate::verdict::{Explanation, Refusal};
 use seaworthy_sbom::inventory::Package;
-use seaworthy_sbom::license::{self, Denial};
 use serde::Deserialize;
 
 /// What an SBOM may list, and nothing else.
@@ -117,40 +116,19 @@ fn not_allowed(list: &[PackageDenial], package: &Package) -> Option<Explanation>
 }
 
 fn license_not_allowed(list: &[LicenseDenial], package: &Package) -> Option<Explanation> {
-    let stated = &package.license;
-    let mut expressions: Vec<String> =
-        stated.expression.iter().chain(stated.concluded.iter()).cloned().collect();
-    if expressions.is_empty() && !stated.declared.is_empty() {
-        match license::normalize(&stated.declared, package.ecosystem).expression {
-            Some(expression) => expressions.push(expression),
-            None => {
-                let text = format!("{}: {}", label(package), shown(&stated.declared.join(", ")));
-                return Some(Explanation::new(Refusal::CannotReadLicense, text));
-            }
-        }
-    }
+    let expressions = match stated_licenses(package) {
+        Ok(expressions) => expressions,
+        Err(why) => return Some(why),
+    };
     if expressions.is_empty() {
         return Some(Explanation::new(
             Refusal::LicenseNotAllowed,
             format!("{} states no licence, and only some are allowed", label(package)),
         ));
     }
-    for expression in &expressions {
-        let allowed = |leaf: &license::Leaf| list.iter().any(|rule| rule.pattern.matches(leaf));
-        match license::is_denied(expression, |leaf| !allowed(leaf)) {
-            Denial::NotDenied => {}
-            Denial::Denied(leaves) => {
-                let names: Vec<&str> = leaves.iter().map(|leaf| leaf.id.as_str()).collect();
-                let text = format!("{} is under {}", label(package), shown(&names.join(", ")));
-                return Some(Explanation::new(Refusal::LicenseNotAllowed, text));
-            }
-            Denial::Unreadable(why) => {
-                let text = format!("{}: {}: {}", label(package), shown(expression), shown(&why));
-                return Some(Explanation::new(Refusal::CannotReadLicense, text));
-            }
-        }
-    }
-    None
+    license_fault(package, &expressions, Refusal::LicenseNotAllowed, |leaf| {
+        !list.iter().any(|rule| rule.pattern.matches(leaf))
+    })
 }
 
 impl Suppliers {

@@ -295,6 +295,17 @@ impl Lab {
         std::fs::write(dir.join("index.json"), index.to_string()).unwrap();
     }
 
+    /// A signed image with statements (whose key, type, predicate).
+    pub fn attested(statements: &[(u8, &str, Value)]) -> (Self, Descriptor) {
+        let mut lab = Self::new();
+        let image = lab.image("amd64");
+        lab.attach(&image, &Key::new(1).bundle(&statement(&image.digest, SIGN, json!({}))));
+        for (key, kind, predicate) in statements {
+            lab.attach(&image, &Key::new(*key).bundle(&statement(&image.digest, kind, predicate.clone())));
+        }
+        (lab, image)
+    }
+
     pub fn pinned(&self, descriptor: &Descriptor) -> Pinned {
         let reference = Reference { location: self.location.clone(), tag: Some("1".into()), digest: None };
         Pinned::new(&reference, descriptor.clone())
@@ -311,8 +322,7 @@ impl Lab {
         policies: Vec<Policy>,
         platforms: Platforms,
     ) -> Result<Verdict, seaworthy_verifier::Error> {
-        let verifier = Verifier::new(policies, Context { now: now(), platforms, namespace: None }).unwrap();
-        run(verifier.judge(self, &self.pinned(image), &ImageName::of(&self.location)))
+        self.judge_in(image, policies, Context { now: now(), platforms, namespace: None })
     }
 
     /// As the webhook judges for `namespace`.
@@ -323,7 +333,15 @@ impl Lab {
         namespace: Option<&str>,
     ) -> Result<Verdict, seaworthy_verifier::Error> {
         let namespace = namespace.map(|n| n.parse().unwrap());
-        let context = Context { now: now(), platforms: Platforms::All, namespace };
+        self.judge_in(image, policies, Context { now: now(), platforms: Platforms::All, namespace })
+    }
+
+    fn judge_in(
+        &self,
+        image: &Descriptor,
+        policies: Vec<Policy>,
+        context: Context,
+    ) -> Result<Verdict, seaworthy_verifier::Error> {
         let verifier = Verifier::new(policies, context).unwrap();
         run(verifier.judge(self, &self.pinned(image), &ImageName::of(&self.location)))
     }

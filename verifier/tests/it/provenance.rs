@@ -2,7 +2,6 @@
 
 use crate::lab::*;
 use crate::sboms::{allowed, denied};
-use seaworthy_oci::Descriptor;
 use seaworthy_verifier::{Decision, Platforms, Policy, Refusal, Verdict};
 use serde_json::{Value, json};
 
@@ -23,20 +22,9 @@ fn rule(text: &str) -> Policy {
     load(text).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// A signed image with statements (whose key, type, predicate).
-fn lab(statements: &[(u8, &str, Value)]) -> (Lab, Descriptor) {
-    let mut lab = Lab::new();
-    let image = lab.image("amd64");
-    lab.attach(&image, &Key::new(1).bundle(&statement(&image.digest, SIGN, json!({}))));
-    for (key, kind, predicate) in statements {
-        lab.attach(&image, &Key::new(*key).bundle(&statement(&image.digest, kind, predicate.clone())));
-    }
-    (lab, image)
-}
-
 #[track_caller]
 fn judge(statements: &[(u8, &str, Value)], text: &str) -> Verdict {
-    let (lab, image) = lab(statements);
+    let (lab, image) = Lab::attested(statements);
     lab.judge(&image, rule(text)).unwrap()
 }
 
@@ -340,7 +328,7 @@ fn an_index_or_each_of_its_platforms() {
 /// C02: a rule of an audit policy denies nothing, the same rule of an enforcing one does, in either order.
 #[test]
 fn c02_the_strictest_applies() {
-    let (lab, image) = lab(&[(1, SLSA, github("https://github.com/evil/app", MAIN))]);
+    let (lab, image) = Lab::attested(&[(1, SLSA, github("https://github.com/evil/app", MAIN))]);
     let audit = || rule(&format!("mode: audit\n{FULL}"));
     let verdict = lab.judge(&image, audit()).unwrap();
     assert_eq!((verdict.decision, verdict.would_deny), (Decision::Allow, true));

@@ -21,19 +21,9 @@ fn rule(text: &str) -> Policy {
     load(text).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn lab(statements: &[(u8, &str, Value)]) -> (Lab, Descriptor) {
-    let mut lab = Lab::new();
-    let image = lab.image("amd64");
-    lab.attach(&image, &Key::new(1).bundle(&statement(&image.digest, SIGN, json!({}))));
-    for (key, kind, predicate) in statements {
-        lab.attach(&image, &Key::new(*key).bundle(&statement(&image.digest, kind, predicate.clone())));
-    }
-    (lab, image)
-}
-
 #[track_caller]
 fn judge(statements: &[(u8, &str, Value)], text: &str) -> Verdict {
-    let (lab, image) = lab(statements);
+    let (lab, image) = Lab::attested(statements);
     lab.judge(&image, rule(text)).unwrap()
 }
 
@@ -411,7 +401,7 @@ fn each_platform_of_an_index() {
 #[test]
 fn c02_the_strictest_applies() {
     let (lab, image) =
-        lab(&[(1, VULN, scan(TODAY, trivy(&[CVE]))), (2, VEX, vex("not_affected", json!({})))]);
+        Lab::attested(&[(1, VULN, scan(TODAY, trivy(&[CVE]))), (2, VEX, vex("not_affected", json!({})))]);
     let keys = [("scanner", &Key::new(1)), ("security", &Key::new(2))];
     let strict = || named("name: strict", &format!("{HEAD}{MEDIUM}"), &keys);
     // One policy believes the VEX, the other names nobody whose VEX counts.

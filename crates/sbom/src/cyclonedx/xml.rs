@@ -365,23 +365,23 @@ fn tree(bytes: &[u8]) -> Result<Node> {
     root.ok_or_else(|| malformed("there is no element"))
 }
 
-/// Reads a CycloneDX 1.4 to 1.7 XML document, and counts in `losses` what an inventory does not hold.
+/// Reads a CycloneDX 1.4 to 1.7 XML document, of which version it gives back, and counts in `losses` what an inventory does not hold.
 ///
 /// # Errors
 /// As [`super::read`].
-pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<Inventory> {
+pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<(Version, Inventory)> {
     let root = tree(bytes)?;
     let namespace = root.attributes.iter().find(|(name, value)| {
         (name == "xmlns" || name.starts_with("xmlns:")) && value.starts_with(NAMESPACE)
     });
-    let version = namespace.and_then(|(_, value)| value.strip_prefix(NAMESPACE)).unwrap_or_default();
-    if root.name != "bom" || Version::from_name(version).is_none() {
-        let shown: String = version.chars().take(40).collect();
+    let name = namespace.and_then(|(_, value)| value.strip_prefix(NAMESPACE)).unwrap_or_default();
+    let Some(version) = Version::from_name(name).filter(|_| root.name == "bom") else {
+        let shown: String = name.chars().take(40).collect();
         let why =
             format!("the element is '{}', the version '{}'", root.name.escape_debug(), shown.escape_debug());
         return Err(Error::new(READING, ErrorKind::Unsupported(why))
             .hint("CycloneDX 1.4, 1.5, 1.6 and 1.7 can be read"));
-    }
+    };
     let mut out = Vec::new();
     for component in root.child("components").iter().flat_map(|c| &c.children) {
         flatten(component, &mut out, losses)?;
@@ -399,14 +399,15 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<Inventory> {
         aggregate: c.value("aggregate").unwrap_or_default(),
         assemblies: Some(c.all("assemblies", "assembly").filter_map(|a| a.attribute("ref")).collect()),
     });
-    json_read::inventory(Read {
+    let inventory = json_read::inventory(Read {
         bom_format: "CycloneDX".to_owned(),
-        spec_version: version.to_owned(),
+        spec_version: version.name().to_owned(),
         metadata: root.child("metadata").map(|m| metadata(m, losses)),
         dependencies: Some(dependencies.collect()),
         compositions: Some(compositions.collect()),
         components: Components(out),
-    })
+    })?;
+    Ok((version, inventory))
 }
 
 /// The component and those nested in it, one after another.

@@ -11,12 +11,8 @@
 mod read;
 mod write;
 
-pub use read::{is_spdx3, read};
+pub use read::read;
 pub use write::write;
 
 /// The context of SPDX 3.0 documents, with another patch version at the end of 3.0.
 const CONTEXT: &str = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld";
-/// Annotations of a package, of the document, and one for each gap.
-pub(crate) const PACKAGE_MARK: &str = crate::spdx::PACKAGE_MARK;
-pub(crate) const DOCUMENT_MARK: &str = crate::spdx::DOCUMENT_MARK;
-pub(crate) const GAP_MARK: &str = crate::spdx::GAP_MARK;

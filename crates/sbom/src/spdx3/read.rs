@@ -1,41 +1,19 @@
 //! From SPDX 3.0 JSON-LD, ours or anybody's, to an [`Inventory`].
 
+use super::CONTEXT;
 use super::write::NOASSERTION;
-use super::{CONTEXT, DOCUMENT_MARK, GAP_MARK, PACKAGE_MARK};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{
     Checksum, Creator, Ecosystem, Gap, Inventory, License, OsRelease, Package, Relationship, RelationshipKind,
 };
 use crate::losses::Losses;
-use crate::spdx::Ids;
+use crate::spdx::{DOCUMENT_MARK, GAP_MARK, Ids, PACKAGE_MARK};
 use crate::{Error, ErrorKind, Result, json, license, limits, purl};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 
 const TRIED: &str = "read the SPDX 3 document";
-
-/// Whether these bytes, a JSON object, are a graph in SPDX's context.
-///
-/// # Errors
-/// [`ErrorKind::Malformed`] where they are no JSON, [`ErrorKind::LimitExceeded`].
-pub fn is_spdx3(bytes: &[u8]) -> Result<bool> {
-    #[derive(Deserialize)]
-    struct Marks {
-        #[serde(default, rename = "@context")]
-        context: Option<Value>,
-        #[serde(default, rename = "@graph")]
-        graph: Option<serde::de::IgnoredAny>,
-    }
-    json::guard(TRIED, bytes)?;
-    let marks: Marks = json::parse(TRIED, bytes)?;
-    let ours = marks
-        .context
-        .as_ref()
-        .and_then(Value::as_str)
-        .is_some_and(|c| c.starts_with("https://spdx.org/rdf/3."));
-    Ok(ours && marks.graph.is_some())
-}
 
 /// One element, with the fields that mean something here.
 #[derive(Default, Deserialize)]

@@ -3,10 +3,11 @@
 //! A package's own form is built, read back, and what came back different is put into its annotation: as in every
 //! format here.
 
+use super::CONTEXT;
 use super::read::{self, Element};
-use super::{CONTEXT, DOCUMENT_MARK, GAP_MARK, PACKAGE_MARK};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{Creator, Inventory, OsRelease, Package, RelationshipKind};
+use crate::spdx::{DOCUMENT_MARK, GAP_MARK, PACKAGE_MARK};
 use crate::{Error, ErrorKind, Layout, Result, json, license, purl};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -11,8 +11,10 @@ use super::glob::{Fixed, Glob};
 use super::lint::Lint;
 use super::model::At;
 use super::pattern::Pattern;
-use super::provenance::read::{ImageUsed, shown};
+use super::provenance::read::ImageUsed;
+use super::rules::shown;
 use crate::ImageName;
+use crate::limits;
 use crate::verdict::{Explanation, Refusal};
 use config::Config;
 use jiff::{SignedDuration, Timestamp};
@@ -27,8 +29,6 @@ const BASE_NAME: &str = "org.opencontainers.image.base.name";
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 /// 2013-03-20, when the first container image could have been built; before it, a date is made up.
 const FIRST_IMAGES: i64 = 1_363_737_600;
-/// Clocks differ: an image may come from this far in the future.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// The highest user id of Linux that is one (the last is "nobody changed").
 const HIGHEST_USER: u64 = u32::MAX as u64 - 1;
 
@@ -303,7 +303,7 @@ fn too_old(created: Option<&str>, max_age: SignedDuration, now: Timestamp) -> Op
         ));
     }
     let age = now.duration_since(time);
-    if age < -CLOCK_SKEW {
+    if age < -limits::CLOCK_SKEW {
         return unknown(format!("the image says that it was built at {time}, in the future"));
     }
     (age > max_age).then(|| {

@@ -12,10 +12,11 @@ pub(crate) mod read;
 use super::glob::{Fixed, Glob, listed};
 use super::lint::Lint;
 use super::model::At;
+use super::rules::shown;
 use super::{Policy, Signers};
 use crate::statement::PredicateType;
 use crate::verdict::{Explanation, Refusal};
-use read::{Provenance, SUMMARY, Summary, shown};
+use read::{Provenance, SUMMARY, Summary};
 use serde::Deserialize;
 
 /// The highest level of SLSA's build track.

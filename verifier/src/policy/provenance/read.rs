@@ -7,6 +7,7 @@
 
 use crate::ImageName;
 use crate::limits;
+use crate::policy::rules::shown;
 use crate::statement::PredicateType;
 use seaworthy_oci::Digest;
 use seaworthy_sbom::purl::Purl;
@@ -334,11 +335,6 @@ pub(crate) fn repository(uri: &str) -> Option<Repository> {
     let fragment = fragment.map(|f| f.split_once(':').map_or(f, |(reference, _)| reference));
     let reference = reference.or(fragment).filter(|r| !r.is_empty()).map(str::to_owned);
     Some(Repository { url: format!("{scheme}://{host}/{path}"), reference })
-}
-
-/// A text from outside, for a message.
-pub(crate) fn shown(text: &str) -> String {
-    format!("'{}'", text.chars().take(150).collect::<String>().escape_debug())
 }
 
 #[cfg(test)]

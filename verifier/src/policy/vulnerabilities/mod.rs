@@ -22,9 +22,6 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vex::{About, Statement};
 
-/// Clocks differ: a scan may come from this far in the future.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
-
 /// What scans of each platform may find.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -125,7 +122,7 @@ impl VulnerabilityRule {
             ));
         };
         let age = now.duration_since(scanned);
-        if age < -CLOCK_SKEW {
+        if age < -limits::CLOCK_SKEW {
             let text = format!("the scan says that it was made at {scanned}, in the future");
             return Some(Explanation::new(Refusal::ScanDateUnknown, text));
         }

@@ -252,8 +252,6 @@ fn trivy(result: &str) -> Result<Report, String> {
     struct One {
         #[serde(rename = "VulnerabilityID")]
         id: String,
-        #[serde(rename = "VendorIDs")]
-        vendor: Option<Vec<String>>,
         pkg_name: Option<String>,
         installed_version: Option<String>,
         fixed_version: Option<String>,
@@ -269,8 +267,7 @@ fn trivy(result: &str) -> Result<Report, String> {
     let scanned = all.created_at.and_then(|t| t.parse().ok());
     let mut report = Report { scanned, findings: Vec::new() };
     for one in all.results.into_iter().flatten().filter_map(|part| part.vulnerabilities).flatten() {
-        // An advisory (DSA, RHSA) may cover several vulnerabilities: it is another name only where it is the id.
-        let _ = one.vendor;
+        // `VendorIDs` are not read: an advisory (DSA, RHSA) may cover several vulnerabilities.
         let mut found = finding(&one.id, [])?;
         found.severity = one.severity.as_deref().and_then(Severity::from_word);
         found.fix = if one.fixed_version.is_some_and(|v| !v.is_empty()) { Fix::Yes } else { Fix::No };

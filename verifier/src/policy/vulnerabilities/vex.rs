@@ -10,14 +10,11 @@
 use super::read::Finding;
 use crate::ImageName;
 use crate::limits;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use seaworthy_oci::Digest;
 use seaworthy_sbom::purl::Purl;
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// Clocks differ: a statement may come from this far in the future.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a statement says of a vulnerability. The worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,7 +112,7 @@ impl Statement {
 
     /// Whether it is about `finding` in the image `about`.
     fn concerns(&self, finding: &Finding, about: About<'_>) -> bool {
-        if self.time.is_some_and(|time| time.duration_since(about.now) > CLOCK_SKEW) {
+        if self.time.is_some_and(|time| time.duration_since(about.now) > limits::CLOCK_SKEW) {
             return false;
         }
         let inside =
