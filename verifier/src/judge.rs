@@ -23,7 +23,8 @@ use crate::ahead::Contents;
 use crate::check::{self, Claim, Examined, Outcome, Question};
 use crate::error::Error;
 use crate::evidence::{self, Item, Kind, Tagged};
-use crate::policy::exceptions::{self, Exception, Place};
+use crate::policy::PolicySet;
+use crate::policy::exceptions::{self, Place};
 use crate::policy::image::config::Config;
 use crate::policy::rules::{self, Findings, Target};
 use crate::policy::scope::{self, Matching};
@@ -68,7 +69,7 @@ pub(crate) async fn judge(
         refusals: Vec::new(),
         policies: Vec::new(),
     };
-    let policies = match scope::select(&verifier.policies, name, namespace) {
+    let policies = match scope::select(verifier.policies(), name, namespace) {
         Ok(policies) => policies,
         Err(why) => {
             verdict.reason = why.to_string();
@@ -224,7 +225,7 @@ struct Inspected {
     tag: Option<String>,
     #[cfg(feature = "cel")]
     namespace: Option<String>,
-    exceptions: Arc<Vec<Exception>>,
+    set: Arc<PolicySet>,
 }
 
 /// How far is looked.
@@ -312,7 +313,7 @@ async fn walk(
         tag: image.tag().map(str::to_owned),
         #[cfg(feature = "cel")]
         namespace: verifier.context.namespace.as_ref().map(ToString::to_string),
-        exceptions: Arc::clone(&verifier.exceptions),
+        set: Arc::clone(&verifier.set),
     })
 }
 
@@ -550,7 +551,7 @@ impl Inspected {
                     let digests = [asked_for, &subject.digest];
                     let place = Place { policy: policy.name(), name: &self.name, digests, now: self.now };
                     for requirement in &mut requirements {
-                        expired_exceptions.extend(exceptions::lift(&self.exceptions, place, requirement));
+                        expired_exceptions.extend(exceptions::lift(&self.set.exceptions, place, requirement));
                     }
                 }
                 SubjectVerdict {

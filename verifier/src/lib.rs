@@ -103,8 +103,7 @@ pub enum Platforms {
 /// The decision engine: policies, and the circumstances to judge in.
 #[derive(Debug)]
 pub struct Verifier {
-    policies: Vec<Policy>,
-    exceptions: Arc<Vec<Exception>>,
+    set: Arc<PolicySet>,
     context: Context,
 }
 
@@ -115,13 +114,18 @@ impl Verifier {
     /// Where two policies or exceptions have one name: it would not be clear which of them a verdict speaks of. Where
     /// an exception is from a policy that is not there.
     pub fn new(policies: impl Into<PolicySet>, context: Context) -> Result<Self, PolicyError> {
-        let PolicySet { policies, exceptions } = policies.into().consistent()?;
-        Ok(Self { policies, exceptions: Arc::new(exceptions), context })
+        Ok(Self { set: Arc::new(policies.into().consistent()?), context })
+    }
+
+    /// The same for a set that many judgements share, and that was found consistent once.
+    #[cfg(feature = "admission")]
+    pub(crate) fn sharing(set: &Arc<PolicySet>, context: Context) -> Self {
+        Self { set: Arc::clone(set), context }
     }
 
     /// The policies, sorted by name.
     pub fn policies(&self) -> &[Policy] {
-        &self.policies
+        &self.set.policies
     }
 
     /// Judges `image`, found at `source`, under the name `name`.

@@ -338,7 +338,7 @@ impl Admission {
             return Said::new(Outcome::Denied, "it names no registry".into());
         };
         let name = ImageName::of(&reference.location);
-        let matching = match scope::select(&asked.policies.all, &name, asked.namespace.as_ref()) {
+        let matching = match scope::select(&asked.policies.set.policies, &name, asked.namespace.as_ref()) {
             Ok(matching) => matching,
             Err(why) => return Said::new(Outcome::Denied, with_hint(why.one_line(), why.hint.as_deref())),
         };
@@ -411,7 +411,7 @@ impl Admission {
                 platforms: self.options.platforms.clone(),
                 namespace: question.asked.namespace.clone(),
             };
-            let verifier = Verifier::new(policies.set(), context).map_err(|e| failed(&e))?;
+            let verifier = Verifier::sharing(&policies.set, context);
             let verdict = verifier.judge_manifest(source.as_ref(), &pinned, manifest, question.name).await;
             let verdict = verdict.map_err(Doubt::from)?;
             let judged = Arc::new(Judged::from(&verdict));

@@ -7,7 +7,7 @@
 use super::memory::Memory;
 use super::{Doubt, Judged, limits, lock};
 use crate::cluster::objects::Objects;
-use crate::{Exception, Mode, Policy, PolicyError, PolicySet, Problem};
+use crate::{Mode, Policy, PolicyError, PolicySet, Problem};
 use jiff::Timestamp;
 use seaworthy_oci::Digest;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -53,8 +53,8 @@ impl Drop for Flight<'_> {
 
 /// A set of policies that was read and means something.
 pub struct Policies {
-    pub(super) all: Vec<Policy>,
-    exceptions: Vec<Exception>,
+    /// Sorted by name; of the exceptions, those whose policies are all there: objects in the cluster come and go.
+    pub(super) set: Arc<PolicySet>,
     fingerprint: String,
     pub(super) verdicts: Mutex<Memory<Key, Arc<Judged>>>,
     flights: Mutex<HashMap<Key, Cell>>,
@@ -70,30 +70,8 @@ impl Policies {
     /// # Errors
     /// Everything that is wrong with them, and two policies of one name.
     pub fn load(paths: &[PathBuf], now: Timestamp) -> Result<Self, PolicyError> {
-        // The fingerprint is taken before and after: files that change while they are read give no set that
-        // never existed as a whole.
-        let before = fingerprint(paths)?;
-        let mut all = PolicySet::default();
-        for path in files(paths)? {
-            all.extend(PolicySet::load(&path, now)?);
-        }
-        crate::policy::unique_names(&all.policies)?;
-        if fingerprint(paths)? != before {
-            return Err(failed(paths.first().map(PathBuf::as_path), "it changed while it was read".into()));
-        }
-        Ok(Self::new(all, before))
-    }
-
-    fn new(set: PolicySet, fingerprint: String) -> Self {
-        Self {
-            all: set.policies,
-            exceptions: set.exceptions,
-            fingerprint,
-            verdicts: Mutex::new(Memory::new(limits::VERDICTS)),
-            flights: Mutex::default(),
-            known: Mutex::new(Memory::new(limits::KNOWN)),
-            waiting: None,
-        }
+        let (set, fingerprint) = read(paths, now)?;
+        Self::new(set, fingerprint, None)
     }
 
     /// The policies of the files at `paths` and those in the cluster, which are waited for where they are not known.
@@ -101,34 +79,40 @@ impl Policies {
     /// # Errors
     /// As [`Policies::load`].
     pub fn with_objects(paths: &[PathBuf], objects: &Objects, now: Timestamp) -> Result<Self, PolicyError> {
-        let mut policies = Self::load(paths, now)?;
-        objects.take(policies.all.iter().map(|p| p.name().to_owned()).collect());
-        match objects.snapshot() {
-            None => policies.waiting = Some("the policies in the cluster are not known yet"),
-            Some(snapshot) => {
-                policies.fingerprint = joined(&policies.fingerprint, &snapshot.fingerprint);
-                let names: BTreeSet<String> = policies.all.iter().map(|p| p.name().to_owned()).collect();
-                // One that was read before its name was taken by a file waits for the next list.
-                policies.all.extend(snapshot.policies.into_iter().map(|p| match names.contains(p.name()) {
-                    false => p,
-                    true => Policy::unreadable(&format!("object {}", p.name()), None, "a file has its name"),
-                }));
-                crate::policy::unique_names(&policies.all)?;
-            }
-        }
-        Ok(policies)
+        let (mut set, fingerprint) = read(paths, now)?;
+        let names: BTreeSet<String> = set.policies.iter().map(|p| p.name().to_owned()).collect();
+        objects.take(names.clone());
+        let Some(snapshot) = objects.snapshot() else {
+            return Self::new(set, fingerprint, Some("the policies in the cluster are not known yet"));
+        };
+        // One that was read before its name was taken by a file waits for the next list.
+        set.policies.extend(snapshot.policies.into_iter().map(|p| match names.contains(p.name()) {
+            false => p,
+            true => Policy::unreadable(&format!("object {}", p.name()), None, "a file has its name"),
+        }));
+        Self::new(set, joined(&fingerprint, &snapshot.fingerprint), None)
+    }
+
+    fn new(
+        mut set: PolicySet,
+        fingerprint: String,
+        waiting: Option<&'static str>,
+    ) -> Result<Self, PolicyError> {
+        let names: BTreeSet<&str> = set.policies.iter().map(Policy::name).collect();
+        set.exceptions.retain(|e| e.policies().all(|name| names.contains(name)));
+        Ok(Self {
+            set: Arc::new(set.consistent()?),
+            fingerprint,
+            verdicts: Mutex::new(Memory::new(limits::VERDICTS)),
+            flights: Mutex::default(),
+            known: Mutex::new(Memory::new(limits::KNOWN)),
+            waiting,
+        })
     }
 
     /// What is missing, where not all policies are known yet.
     pub fn waiting(&self) -> Option<&'static str> {
         self.waiting
-    }
-
-    /// The policies, and those exceptions from them whose policies are all there: objects in the cluster come and go.
-    pub(super) fn set(&self) -> PolicySet {
-        let there = |name: &str| self.all.iter().any(|p| p.name() == name);
-        let exceptions = self.exceptions.iter().filter(|e| e.policies().all(there)).cloned().collect();
-        PolicySet { policies: self.all.clone(), exceptions }
     }
 
     /// A seat in the search for what is said about `key`.
@@ -144,8 +128,23 @@ impl Policies {
 
     /// How many policies there are.
     pub fn count(&self) -> usize {
-        self.all.len()
+        self.set.policies.len()
     }
+}
+
+/// What the files at `paths` hold together, and their fingerprint.
+fn read(paths: &[PathBuf], now: Timestamp) -> Result<(PolicySet, String), PolicyError> {
+    // The fingerprint is taken before and after: files that change while they are read give no set that
+    // never existed as a whole.
+    let before = fingerprint(paths)?;
+    let mut set = PolicySet::default();
+    for path in files(paths)? {
+        set.extend(PolicySet::load(&path, now)?);
+    }
+    if fingerprint(paths)? != before {
+        return Err(failed(paths.first().map(PathBuf::as_path), "it changed while it was read".into()));
+    }
+    Ok((set, before))
 }
 
 fn failed(path: Option<&Path>, message: String) -> PolicyError {

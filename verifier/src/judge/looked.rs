@@ -93,7 +93,7 @@ pub struct Looked {
 
 /// Every policy of `verifier`, and what `verdict` says of it.
 pub(super) fn considered(verifier: &Verifier, name: &ImageName, verdict: &Verdict) -> Vec<Considered> {
-    let each = verifier.policies.iter().map(|policy| {
+    let each = verifier.policies().iter().map(|policy| {
         let images = policy.patterns();
         let matching = images.iter().find(|pattern| name.is_meant_by(pattern).unwrap_or(false));
         let applied = verdict.policies.iter().find(|p| p.policy == policy.name());
