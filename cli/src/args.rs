@@ -3,6 +3,7 @@
 //! inventories.
 
 use crate::blob_args::{AttestBlob, SignBlob, VerifyBlob};
+use crate::layer_cache::LayerCache;
 use crate::pki_args::{OwnCertificate, PrivateCas};
 use crate::policy_args::Policy;
 use crate::trust_args::Trust;
@@ -160,6 +161,8 @@ pub(crate) struct Release {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
+    #[command(flatten)]
+    pub(crate) cache: LayerCache,
 }
 
 /// Inventory an image: what is in it, by which layer, under which licence; convert and merge SBOMs
@@ -171,6 +174,7 @@ pub(crate) struct Release {
 Examples:
   seaworthy sbom registry.example/app:1.0
   seaworthy sbom oci:build -o table -o spdx-json=app.spdx.json -o cyclonedx-json@1.5=app.cdx.json
+  seaworthy sbom --scope all-layers oci:build
   seaworthy sbom convert app.cdx.json -o spdx-tag-value=app.spdx"
 )]
 pub(crate) struct Sbom {
@@ -185,8 +189,20 @@ pub(crate) struct Sbom {
     /// Leave with exit code 1 where something could not be read
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Which packages: those of the final file system, or also those that a later layer hides, marked with that layer
+    #[arg(long, short, value_enum, default_value = "squashed", value_name = "SCOPE")]
+    pub(crate) scope: Scope,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
+    #[command(flatten)]
+    pub(crate) cache: LayerCache,
+}
+
+/// How much of an image is inventoried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scope {
+    Squashed,
+    AllLayers,
 }
 
 /// Where an inventory goes, in which formats.

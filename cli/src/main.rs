@@ -13,6 +13,7 @@ mod exit;
 mod import;
 mod journal;
 mod keys;
+mod layer_cache;
 mod pki_args;
 mod policy_args;
 mod printer;

@@ -157,7 +157,10 @@ async fn load(args: &Inspect, options: &OpenOptions, printer: &Printer) -> Outco
     }
     let target = targets.swap_remove(0);
     if args.scan {
-        return Ok((Origin::Scan, super::sbom::inventory(opened.place.as_ref(), &target, printer).await?));
+        return Ok((
+            Origin::Scan,
+            super::sbom::inventory(opened.place.as_ref(), &target, Default::default(), printer).await?,
+        ));
     }
     let digest = target.pinned.digest();
     let place = opened.place.as_ref();

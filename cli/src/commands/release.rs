@@ -5,11 +5,13 @@
 //! so that the command can be run again after any failure and adds only what is missing.
 
 use super::identity;
+use super::sbom::How;
 use super::sign::{Attached, prepare_one};
 use super::verdict::{self, Detail};
 use crate::args::Release;
 use crate::context::{self, Opened, SigningContext, Target};
 use crate::exit::{Exit, Outcome};
+use crate::layer_cache;
 use crate::printer::{BOLD, Printer, paint};
 use crate::transfer::Transfer;
 use futures_util::future::{join, join_all};
@@ -126,6 +128,7 @@ pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer
     let pinned = seaworthy_oci::Pinned::new(&pinned, from.raw.descriptor.clone());
     let sink = Opened { place, pinned, raw: from.raw.clone(), manifest: from.manifest.clone() };
 
+    let how = How { memory: args.cache.memory(&targets, printer), ..How::default() };
     let mut work = Vec::new();
     for target in &targets {
         let child = Target {
@@ -133,9 +136,10 @@ pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer
             image: target.image.clone(),
             platform: target.platform.clone(),
         };
-        let claims = inventory(&sink, &child, &formats, printer).await?;
+        let claims = inventory(&sink, &child, &formats, &how, printer).await?;
         work.push(Work { label: child.label(), subject: child.pinned, claims });
     }
+    layer_cache::told(&how.memory, printer);
     if sink.pinned.descriptor().is_index() {
         let subject = sink.pinned.clone();
         work.push(Work { label: "index".into(), subject, claims: Vec::new() });
@@ -201,11 +205,12 @@ async fn inventory(
     sink: &Opened<dyn Sink>,
     target: &Target,
     formats: &[Format],
+    how: &How,
     printer: &Printer,
 ) -> Outcome<Vec<(PredicateType, Predicate)>> {
     let label = target.label();
     let place: &dyn Source = sink.place.as_ref();
-    let mut inventory = super::sbom::inventory(place, target, printer).await?;
+    let mut inventory = super::sbom::inventory(place, target, how.clone(), printer).await?;
     if inventory.subject.platform.is_none() {
         inventory.subject.platform = target.platform.as_ref().map(ToString::to_string);
     }

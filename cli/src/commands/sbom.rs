@@ -1,10 +1,11 @@
 //! `sbom`: the inventory of an image, in several formats at once.
 
-use crate::args::{Formats, Sbom};
+use crate::args::{self, Formats, Sbom};
 use crate::context::{self, Access, Target};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::layer_cache;
 use crate::printer::{self, Printer, plain};
-use seaworthy_catalog::{Options, Progress};
+use seaworthy_catalog::{HIDDEN_BY, Memory, Options, Progress, Scope};
 use seaworthy_oci::{Digest, Location, OpenOptions, Source};
 use seaworthy_sbom::documents::{self, Kind};
 use seaworthy_sbom::format::{Format, Layout, WriteOptions};
@@ -48,10 +49,25 @@ impl Progress for LayerBar {
     }
 }
 
+/// How images are inventoried in one run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct How {
+    /// What is known of their layers.
+    pub(crate) memory: Memory,
+    /// How much of them.
+    pub(crate) scope: Scope,
+}
+
 /// Inventories one image. The name inside is the repository, or the name of the file or directory: paths of
 /// this machine do not belong into a document that travels.
-pub(crate) async fn inventory(place: &dyn Source, target: &Target, printer: &Printer) -> Outcome<Inventory> {
-    let options = Options { created: context::source_date_epoch()?, ..Options::default() };
+pub(crate) async fn inventory(
+    place: &dyn Source,
+    target: &Target,
+    how: How,
+    printer: &Printer,
+) -> Outcome<Inventory> {
+    let How { memory, scope } = how;
+    let options = Options { created: context::source_date_epoch()?, memory, scope, ..Options::default() };
     let total = target.image.layers.iter().map(|l| l.size).sum();
     let progress = LayerBar {
         bar: printer.bar(&format!("inventory {}", target.label()), total),
@@ -130,10 +146,15 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
             .hint("choose with --platform, or write to a file with {platform} in its name"));
         }
     }
+    let scope = match args.scope {
+        args::Scope::Squashed => Scope::Squashed,
+        args::Scope::AllLayers => Scope::AllLayers,
+    };
+    let how = How { memory: args.cache.memory(&targets, printer), scope };
     let mut gaps = 0;
     let mut all: Vec<Inventory> = Vec::new();
     for target in &targets {
-        let mut inventory = inventory(opened.place.as_ref(), target, printer).await?;
+        let mut inventory = inventory(opened.place.as_ref(), target, how.clone(), printer).await?;
         if inventory.subject.platform.is_none() {
             inventory.subject.platform = target.platform.as_ref().map(ToString::to_string);
         }
@@ -148,6 +169,7 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
             all.push(inventory);
         }
     }
+    layer_cache::told(&how.memory, printer);
     match all.as_slice() {
         [] => {}
         [one] => printer.data(&json(one)?),
@@ -238,7 +260,10 @@ pub(crate) fn table(inventory: &Inventory) -> String {
                 plain(&p.name),
                 plain(p.version.as_deref().unwrap_or("-")),
                 p.ecosystem.name().to_owned(),
-                layer_of(&p.layer),
+                match p.properties.get(HIDDEN_BY) {
+                    Some(by) => format!("{}, hidden by {}", layer_of(&p.layer), layer_of(&Some(by.clone()))),
+                    None => layer_of(&p.layer),
+                },
                 plain(super::inspect::license_of(p).unwrap_or("-")),
             ]
         })
@@ -249,9 +274,11 @@ pub(crate) fn table(inventory: &Inventory) -> String {
         .as_ref()
         .and_then(|os| os.pretty_name.clone())
         .unwrap_or_else(|| "no known system".into());
+    let hidden = inventory.packages.iter().filter(|p| p.properties.contains_key(HIDDEN_BY)).count();
     out.push_str(&format!(
-        "{} packages in {} layers, {}\n",
-        inventory.packages.len(),
+        "{} packages{} in {} layers, {}\n",
+        inventory.packages.len() - hidden,
+        if hidden == 0 { String::new() } else { format!(", and {hidden} hidden,") },
         inventory.layers.len(),
         plain(&os)
     ));

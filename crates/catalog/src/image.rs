@@ -4,13 +4,14 @@ use crate::cache::Key;
 use crate::catalogers::{self, field};
 use crate::collect::Collector;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hidden;
 use crate::layer::{self, Facts, Pass};
 use crate::limits;
 use crate::memory::Memory;
 use crate::squash::View;
 use seaworthy_oci::limits::{CONFIG_BYTES, LAYER_BYTES};
 use seaworthy_oci::{Algorithm, Descriptor, Digest, Image, ImageConfig, Pinned, Source};
-use seaworthy_sbom::inventory::{Creator, Gap, Inventory, Layer, Subject};
+use seaworthy_sbom::inventory::{Creator, Gap, Inventory, Layer, OsRelease, Subject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
@@ -26,6 +27,17 @@ pub enum DiffIds {
     Skip,
 }
 
+/// How much of an image is inventoried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// The final file system, as a container sees it.
+    #[default]
+    Squashed,
+    /// What later layers hide as well, each marked with the layer that hid it ([`crate::HIDDEN_BY`]). The catalogers
+    /// read the image once for every layer that changes what they look at.
+    AllLayers,
+}
+
 /// How an inventory is made.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -36,13 +48,21 @@ pub struct Options {
     pub created: Option<i64>,
     /// Layers that are read at a time, at least 1 and at most [`limits::THREADS`].
     pub threads: usize,
+    /// How much of the image.
+    pub scope: Scope,
     /// What is known of layers already, from other images of this run and from earlier runs.
     pub memory: Memory,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { diff_ids: DiffIds::Skip, created: None, threads: 2, memory: Memory::default() }
+        Self {
+            diff_ids: DiffIds::Skip,
+            created: None,
+            threads: 2,
+            scope: Scope::Squashed,
+            memory: Memory::default(),
+        }
     }
 }
 
@@ -119,14 +139,29 @@ pub async fn inventory(
             found_by: "layer".into(),
         }));
     }
+    let lower = match options.scope {
+        Scope::Squashed => None,
+        Scope::AllLayers => Some((layers.clone(), digests.clone())),
+    };
     let view = View::squash(layers, digests, options.memory.names());
-    let mut collector = Collector::new(&view);
+    collect(&view, None, &mut inventory);
+    inventory.normalize();
+    if let Some((layers, digests)) = lower {
+        hidden::add(&mut inventory, layers, digests, options.memory.names());
+    }
+    Ok(inventory)
+}
+
+/// Reads everything off `view`. With `os`, the packages are those of that system whatever the view says.
+pub(crate) fn collect(view: &View, os: Option<&OsRelease>, inventory: &mut Inventory) {
+    let mut collector = Collector::new(view);
     for cataloger in catalogers::ALL {
         collector.run(*cataloger);
+        if let Some(os) = os {
+            collector.os = Some(os.clone());
+        }
     }
-    collector.finish(&mut inventory);
-    inventory.normalize();
-    Ok(inventory)
+    collector.finish(inventory);
 }
 
 /// The diff ids that the configuration names, one for each layer, or all unknown where it names none.

@@ -24,6 +24,7 @@ mod collect;
 mod decompress;
 mod elf;
 mod error;
+mod hidden;
 mod image;
 mod layer;
 pub mod limits;
@@ -35,5 +36,6 @@ mod tar;
 
 pub use cache::Cache;
 pub use error::{Error, ErrorKind, Result};
-pub use image::{DiffIds, NoProgress, Options, Progress, inventory};
+pub use hidden::HIDDEN_BY;
+pub use image::{DiffIds, NoProgress, Options, Progress, Scope, inventory};
 pub use memory::Memory;

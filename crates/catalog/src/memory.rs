@@ -52,6 +52,11 @@ impl Memory {
         Self(Arc::new(Inner { names, cache, shared: Mutex::new(shared) }))
     }
 
+    /// Where results are kept between runs, if anywhere.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.0.cache.as_ref()
+    }
+
     /// How paths are named in all facts of this run.
     pub(crate) fn names(&self) -> &PathHasher {
         &self.0.names

@@ -35,14 +35,25 @@ pub(crate) struct View {
 impl View {
     /// Lays `layers` on each other, lowest first; `digests` are those of their blobs.
     pub(crate) fn squash(layers: Vec<Arc<Facts>>, digests: Vec<String>, names: &PathHasher) -> Self {
-        let mut view = Self { files: BTreeMap::new(), symlinks: BTreeMap::new(), digests };
+        let mut view = Self::empty(digests);
         for (index, facts) in layers.into_iter().enumerate() {
             view.lay(index, Arc::unwrap_or_clone(facts), names);
         }
         view
     }
 
-    fn lay(&mut self, layer: usize, facts: Facts, names: &PathHasher) {
+    /// Nothing yet, of layers with these digests.
+    pub(crate) fn empty(digests: Vec<String>) -> Self {
+        Self { files: BTreeMap::new(), symlinks: BTreeMap::new(), digests }
+    }
+
+    /// How much happened to wanted files and links so far: what does not change it, changes nothing for catalogers.
+    pub(crate) fn changes(&self) -> (usize, &BTreeMap<String, String>) {
+        (self.files.values().map(Vec::len).sum(), &self.symlinks)
+    }
+
+    /// Lays the layer number `layer` on what is there; the lower ones were laid before.
+    pub(crate) fn lay(&mut self, layer: usize, facts: Facts, names: &PathHasher) {
         // Whiteouts speak about lower layers: all of them first.
         for hidden in &facts.whiteouts {
             if let Some(hidden) = self.place(hidden) {

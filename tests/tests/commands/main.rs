@@ -20,6 +20,7 @@ mod interop_keyless;
 mod issuer;
 mod keyless;
 mod kms;
+mod layer_cache;
 mod load;
 mod namespaces;
 mod outcomes;

@@ -104,6 +104,7 @@ fn release_to_a_registry() {
 fn sbom() {
     let world = World::new();
     snapshot!("sbom", world.run("sbom oci:testdata/images/harbor"));
+    snapshot!("sbom-all-layers", world.run("sbom --scope all-layers oci:testdata/images/harbor"));
     snapshot!("sbom-index", world.run("sbom oci:testdata/images/fleet"));
     snapshot!("sbom-spdx", world.run("sbom oci:testdata/images/fleet --platform linux/arm64 -o spdx-json"));
     snapshot!(

@@ -226,3 +226,58 @@ fn progress_hears_every_layer() {
     runtime.block_on(inventory(&built.source, &built.image, &built.manifest, &options, &heard)).unwrap();
     assert_eq!(*heard.0.lock().unwrap(), ["start 1", "end 1", "start 0", "end 0"]);
 }
+
+/// Debian, Fedora and others moved `/bin`, `/lib` and `/sbin` into `/usr`: packages name the old paths, files stand
+/// behind links, and a later layer may write by either.
+#[test]
+fn a_merged_usr_is_one_place_under_both_names() {
+    let merged = Tar::default()
+        .symlink("lib", "usr/lib")
+        .symlink("bin", "usr/bin")
+        .file("usr/lib/node_modules/x/package.json", npm("x", "1"))
+        .file("usr/lib/node_modules/y/package.json", npm("y", "1"))
+        .file(STATUS, deb("owner", "1"))
+        .file("var/lib/dpkg/info/owner.list", "/lib/node_modules/x/package.json\n");
+    let found = read(&[merged.clone().gzip()]);
+    assert_eq!(package(&found, "x").evidence[0].path, "/usr/lib/node_modules/x/package.json");
+    // Owned under the name that the package has for it.
+    assert!(found.relationships.iter().any(|r| r.to == package(&found, "x").id), "{:?}", found.relationships);
+    let written = Tar::default().file("lib/node_modules/x/package.json", npm("x", "2"));
+    assert_eq!(names(&read(&[merged.clone().gzip(), written.gzip()])), ["owner 1", "x 2", "y 1"]);
+    let removed = Tar::default().file("lib/node_modules/.wh.x", "");
+    assert_eq!(names(&read(&[merged.clone().gzip(), removed.gzip()])), ["owner 1", "y 1"]);
+    let opaque = Tar::default().file("lib/node_modules/.wh..wh..opq", "");
+    assert_eq!(names(&read(&[merged.clone().gzip(), opaque.gzip()])), ["owner 1"]);
+    // A layer that makes the link a directory again: what stands in /usr/lib stays, and is another place.
+    let split = Tar::default().dir("lib").file("lib/node_modules/x/package.json", npm("x", "3"));
+    assert_eq!(names(&read(&[merged.gzip(), split.gzip()])), ["owner 1", "x 1", "x 3", "y 1"]);
+}
+
+#[test]
+fn a_hard_link_keeps_its_content_when_the_other_name_goes() {
+    let base = Tar::default()
+        .file("a/node_modules/x/package.json", npm("x", "1"))
+        .hard_link("b/node_modules/x/package.json", "a/node_modules/x/package.json");
+    let gone = Tar::default().file(".wh.a", "");
+    let found = read(&[base.clone().gzip(), gone.gzip()]);
+    assert_eq!(package(&found, "x").evidence.len(), 1);
+    assert_eq!(package(&found, "x").evidence[0].path, "/b/node_modules/x/package.json");
+    // A link of a later layer to a file of a lower one.
+    let upper = Tar::default().hard_link("c/node_modules/x/package.json", "a/node_modules/x/package.json");
+    assert_eq!(package(&read(&[base.gzip(), upper.gzip()]), "x").evidence.len(), 3);
+}
+
+#[test]
+fn a_database_that_is_written_again_is_the_last_one_whole() {
+    let base = Tar::default().file(STATUS, deb("a", "1") + &deb("b", "1") + &deb("c", "1"));
+    let upper = Tar::default().file(STATUS, deb("a", "2") + &deb("b", "1"));
+    let built = Built::new(&[base.clone().gzip(), upper.gzip()]);
+    let found = built.read().unwrap();
+    assert_eq!(names(&found), ["a 2", "b 1"]);
+    let layers = ["a", "b"].map(|name| package(&found, name).layer.clone().unwrap());
+    assert_eq!(layers, [built.layer(1), built.layer(0)]);
+    // A database that cannot be read any more is a gap, and not the one before.
+    let broken = Tar::default().header(STATUS.as_bytes(), b'S', "", 0);
+    let found = read(&[base.gzip(), broken.gzip()]);
+    assert_eq!((names(&found), gaps(&found).len()), (vec![], 1));
+}

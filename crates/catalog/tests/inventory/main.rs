@@ -5,6 +5,7 @@
 mod cache;
 mod executables;
 mod fixtures;
+mod hidden;
 mod hostile;
 mod java;
 mod languages;
