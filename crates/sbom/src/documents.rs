@@ -286,6 +286,8 @@ pub fn aside(kind: Kind, inventory: &Inventory) -> Result<Losses> {
                 extras(text, "package");
             } else if let Some(text) = text.strip_prefix(spdx::DOCUMENT_MARK) {
                 extras(text, "document");
+            } else if let Some(text) = text.strip_prefix(crate::files::FILE_MARK) {
+                extras(text, "file");
             } else if text.starts_with(spdx::GAP_MARK) {
                 extras("{\"gap\":0}", "document");
             }
@@ -293,6 +295,7 @@ pub fn aside(kind: Kind, inventory: &Inventory) -> Result<Losses> {
         Kind::CycloneDxJson(_) if key == "value" => match name {
             Some(cyclonedx::EXTRA) => extras(text, "package"),
             Some(cyclonedx::DOCUMENT) => extras(text, "document"),
+            Some(cyclonedx::FILE) => extras(text, "file"),
             Some(cyclonedx::GAP) => extras("{\"gap\":0}", "document"),
             Some(cyclonedx::LAYER) => extras("{\"layer\":0}", "package"),
             Some(cyclonedx::CHECKSUM) => extras("{\"checksum\":0}", "package"),
@@ -331,7 +334,7 @@ fn walk(value: &Value, path: String, known: &BTreeSet<&'static str>, losses: &mu
             for (key, value) in fields {
                 let path = match (path.as_str(), key.as_str()) {
                     ("", key) => key.to_owned(),
-                    ("components[]", "components") => "components".to_owned(),
+                    ("components[]" | "files[]", "components") => "components".to_owned(),
                     (path, key) => format!("{path}.{key}"),
                 };
                 walk(value, path, known, losses);
@@ -340,7 +343,11 @@ fn walk(value: &Value, path: String, known: &BTreeSet<&'static str>, losses: &mu
         Value::Array(items) => {
             let path = format!("{path}[]");
             let inside = known.iter().any(|k| k.starts_with(path.as_str()));
-            if !inside && path != "metadata.properties[]" && path != "metadata.lifecycles[]" {
+            if !inside
+                && path != "files[].properties[]"
+                && path != "metadata.properties[]"
+                && path != "metadata.lifecycles[]"
+            {
                 // Their texts are looked at by themselves.
                 if path.strip_suffix("[]") == Some(TEXTS) {
                     return;
@@ -348,14 +355,16 @@ fn walk(value: &Value, path: String, known: &BTreeSet<&'static str>, losses: &mu
                 return losses.add_many(path.trim_end_matches("[]"), items.len() as u64);
             }
             for item in items {
+                let path = if is_file(&path, item) { "files[]".to_owned() } else { path.clone() };
                 match dropped(&path, item) {
                     Some(Some(what)) => losses.add(&what),
                     Some(None) => {}
-                    None => walk(item, path.clone(), known, losses),
+                    None => walk(item, path, known, losses),
                 }
             }
         }
         Value::String(text) if text.is_empty() || matches!(text.as_str(), "NOASSERTION" | "NONE") => {}
+        Value::String(text) if path == "files[].comment" && spdx::file_comment_is_read(text) => {}
         // Ours counts the gaps, each of which stands in an annotation.
         Value::String(text) if path == "comment" && text.starts_with("Known gaps: ") => {}
         _ => {
@@ -364,6 +373,13 @@ fn walk(value: &Value, path: String, known: &BTreeSet<&'static str>, losses: &mu
             }
         }
     }
+}
+
+/// Whether a component is a file, which is listed apart.
+fn is_file(path: &str, item: &Value) -> bool {
+    path == "components[]"
+        && item.get("type").and_then(Value::as_str) == Some("file")
+        && item.get("purl").is_none_or(Value::is_null)
 }
 
 /// Whether an item of a list is dropped as a whole for what it says, and under which name; one that is ours, or
@@ -376,9 +392,7 @@ fn dropped(path: &str, item: &Value) -> Option<Option<String>> {
         "metadata.properties[]" => Some(Some("metadata.properties".to_owned())),
         "metadata.lifecycles[]" if text("phase") == "post-build" => Some(None),
         "metadata.lifecycles[]" => Some(Some("metadata.lifecycles".to_owned())),
-        "components[]"
-            if matches!(text("type"), "file" | "cryptographic-asset") && item.get("purl").is_none() =>
-        {
+        "components[]" if text("type") == "cryptographic-asset" && item.get("purl").is_none() => {
             named("components", text("type"))
         }
         "components[].externalReferences[]" if !cyclonedx::reference_is_read(text("type")) => {
@@ -386,6 +400,16 @@ fn dropped(path: &str, item: &Value) -> Option<Option<String>> {
         }
         "packages[].externalRefs[]" if !spdx::reference_is_read(text("referenceType")) => {
             named("packages[].externalRefs", text("referenceType"))
+        }
+        "files[].properties[]" if text("name") == cyclonedx::FILE => Some(None),
+        "files[].properties[]" => Some(Some("files[].properties".to_owned())),
+        "files[].hashes[]" if !cyclonedx::file_hash_is_read(text("alg"), text("content")) => {
+            named("files[].hashes", text("alg"))
+        }
+        "files[].checksums[]"
+            if !crate::files::checksum_is_read(text("algorithm"), text("checksumValue")) =>
+        {
+            named("files[].checksums", text("algorithm"))
         }
         "relationships[]" if !spdx::relationship_is_read(item) => {
             named("relationships", text("relationshipType"))

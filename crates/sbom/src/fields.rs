@@ -8,6 +8,7 @@
 //! what the format's own fields say. Otherwise a document could show one package to people and another to a
 //! policy. The subject's digest, likewise, is read from the format's own fields alone.
 
+use crate::files::FileFindings;
 use crate::inventory::{
     Creator, Ecosystem, Evidence, Inventory, Layer, OsRelease, Package, Presence, SourcePackage,
 };
@@ -86,6 +87,7 @@ extra! {
         supplier (subject.supplier): Option<String>,
         os (os): Option<OsRelease>,
         layers (layers): Vec<Layer>,
+        file_findings (file_findings): Option<FileFindings>,
     }
 }
 

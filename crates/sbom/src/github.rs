@@ -163,6 +163,8 @@ pub fn losses(inventory: &Inventory, losses: &mut Losses) {
     let contains = inventory.relationships.iter().filter(|r| r.kind == RelationshipKind::Contains).count();
     losses.add_many("relationships of the kind contains", contains as u64);
     losses.add_many("document.gap", inventory.gaps.len() as u64);
+    losses.add_many("files", inventory.files.len() as u64);
+    losses.add_many("document.fileFindings", u64::from(inventory.file_findings.is_some()));
     losses.add_many("document.layers", inventory.layers.len() as u64);
     losses.add_many("document.os", u64::from(inventory.os.is_some()));
 }

@@ -3,6 +3,7 @@
 //! Order carries no meaning in it: [`Inventory::normalize`] sorts everything, so that the same image gives
 //! the same bytes. What is not known is `None` or empty, never a word like `UNKNOWN`.
 
+use crate::files::{FileFindings, Files};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,6 +27,12 @@ pub struct Inventory {
     pub relationships: Vec<Relationship>,
     /// What could not be read or was left out, said openly.
     pub gaps: Vec<Gap>,
+    /// The files, where somebody asked for them.
+    #[serde(default, skip_serializing_if = "Files::is_empty")]
+    pub files: Files,
+    /// What the files tell, where somebody asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_findings: Option<FileFindings>,
 }
 
 /// What an inventory is of.
@@ -217,7 +224,7 @@ pub struct Package {
     pub layer: Option<String>,
     /// The paths that prove it, with the layer in which each stands.
     pub evidence: Vec<Evidence>,
-    /// The files it owns, absolute paths. Filled only where somebody asked for files.
+    /// Absolute paths that somebody says it owns; files with checksums are in [`Inventory::files`].
     pub files: Vec<String>,
     /// The cataloger that found it: `dpkg`, `apk`, `python`, `npm`, or the tool behind a document.
     pub found_by: Option<String>,
@@ -381,6 +388,7 @@ impl Inventory {
         self.gaps.dedup();
         self.creators.sort();
         self.creators.dedup();
+        self.files.normalize();
     }
 
     /// The package with this id.

@@ -58,6 +58,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(tried: &str, bytes: &'a [u8]) -> Res
             ("PACKAGES", limits::PACKAGES),
             ("RELATIONSHIPS", limits::RELATIONSHIPS),
             ("ELEMENTS", limits::ELEMENTS),
+            ("FILES", limits::FILES),
         ] {
             if text.starts_with(&over(limit)) {
                 return Error::new(tried, ErrorKind::LimitExceeded { limit, value: value as u64 });
@@ -77,15 +78,24 @@ pub(crate) fn over(limit: &str) -> String {
 pub(crate) fn each<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
     name: &'static str,
-    take: impl FnMut(T) -> bool,
+    mut take: impl FnMut(T) -> bool,
+) -> std::result::Result<(), D::Error> {
+    each_of(deserializer, |item| if take(item) { Ok(()) } else { Err(name) })
+}
+
+/// The same, where `take` itself names the limit that it is over.
+pub(crate) fn each_of<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+    take: impl FnMut(T) -> std::result::Result<(), &'static str>,
 ) -> std::result::Result<(), D::Error> {
     struct Each<T, F> {
-        name: &'static str,
         take: F,
         item: std::marker::PhantomData<T>,
     }
 
-    impl<'de, T: Deserialize<'de>, F: FnMut(T) -> bool> Visitor<'de> for Each<T, F> {
+    impl<'de, T: Deserialize<'de>, F: FnMut(T) -> std::result::Result<(), &'static str>> Visitor<'de>
+        for Each<T, F>
+    {
         type Value = ();
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,15 +108,13 @@ pub(crate) fn each<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
         fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> std::result::Result<(), A::Error> {
             while let Some(item) = seq.next_element()? {
-                if !(self.take)(item) {
-                    return Err(de::Error::custom(over(self.name)));
-                }
+                (self.take)(item).map_err(|limit| de::Error::custom(over(limit)))?;
             }
             Ok(())
         }
     }
 
-    deserializer.deserialize_any(Each { name, take, item: std::marker::PhantomData })
+    deserializer.deserialize_any(Each { take, item: std::marker::PhantomData })
 }
 
 /// Writes `document` in that layout.

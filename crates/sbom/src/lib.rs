@@ -13,6 +13,7 @@ pub mod diff;
 pub mod documents;
 pub mod error;
 pub mod facts;
+pub mod files;
 pub mod format;
 #[cfg(feature = "documents")]
 pub mod github;

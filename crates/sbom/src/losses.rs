@@ -1,6 +1,6 @@
 //! What a conversion leaves behind, said openly.
 //!
-//! An inventory holds less than some documents do: files, vulnerabilities, services, pedigrees. Whoever
+//! An inventory holds less than some documents do: vulnerabilities, services, pedigrees. Whoever
 //! converts a document is told what was in it and is not in the result, by name and count.
 
 use std::collections::BTreeMap;

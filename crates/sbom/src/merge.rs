@@ -8,6 +8,7 @@
 //! Documents about different images are no statement about either of them: that is refused, unless the result is
 //! given a name of its own.
 
+use crate::files::{File, Shared};
 use crate::inventory::{Inventory, Package, Subject};
 use crate::purl::Purl;
 use crate::{Error, ErrorKind, Result, limits};
@@ -49,7 +50,7 @@ fn identity(package: &Package) -> Identity {
 pub fn merge(inventories: Vec<Inventory>, about: About) -> Result<Inventory> {
     let mut merged = Inventory { subject: subject(&inventories, about)?, ..Inventory::default() };
     let mut at: HashMap<Identity, usize> = HashMap::new();
-    let mut edges = Vec::new();
+    let (mut edges, mut files) = (Vec::new(), Vec::new());
     for inventory in inventories {
         let mut ids: HashMap<String, usize> = HashMap::with_capacity(inventory.packages.len());
         for mut package in inventory.packages {
@@ -90,6 +91,20 @@ pub fn merge(inventories: Vec<Inventory>, about: About) -> Result<Inventory> {
             }
         }
         merged.gaps.extend(inventory.gaps);
+        merged.file_findings = match (merged.file_findings.take(), inventory.file_findings) {
+            (Some(mut first), Some(second)) => {
+                first.listed = first.listed.max(second.listed);
+                Some(first)
+            }
+            (first, second) => first.or(second),
+        };
+        for file in inventory.files.iter() {
+            let owner = file.package.as_deref().and_then(|id| ids.get(id)).copied();
+            files.push((file.clone(), owner));
+        }
+        if files.len() > limits::FILES {
+            return Err(over("FILES", limits::FILES));
+        }
     }
     let mut used = crate::spdx::Ids::default();
     for package in &mut merged.packages {
@@ -100,6 +115,12 @@ pub fn merge(inventories: Vec<Inventory>, about: About) -> Result<Inventory> {
         Some(crate::inventory::Relationship { from: id(from)?, kind, to: id(to)? })
     });
     merged.relationships = related.collect();
+    let names: Vec<Shared> = merged.packages.iter().map(|p| Shared::from(p.id.as_str())).collect();
+    let owned = files.into_iter().map(|(file, owner)| {
+        let package = owner.and_then(|at| names.get(at)).cloned();
+        File { package, ..file }
+    });
+    merged.files = owned.collect::<Vec<_>>().into();
     merged.normalize();
     Ok(merged)
 }

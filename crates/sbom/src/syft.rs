@@ -1,8 +1,9 @@
 //! syft's own JSON (schema 11 and later), read.
 //!
-//! Teams have years of these files. What an inventory has a place for is taken; files, configurations and the
+//! Teams have years of these files. What an inventory has a place for is taken; configurations and the
 //! metadata of each cataloger are counted as left behind. A subject's digest is the manifest's that syft names.
 
+use crate::files::{Mode, Reader as Files, checksum_is_read};
 use crate::inventory::{
     Creator, Ecosystem, Evidence, Inventory, Layer, License, OsRelease, Package, Relationship,
     RelationshipKind,
@@ -24,13 +25,42 @@ struct Document {
     #[serde(default)]
     artifact_relationships: Vec<Edge>,
     #[serde(default)]
-    files: Vec<IgnoredAny>,
+    files: Option<Vec<FileEntry>>,
     #[serde(default)]
     source: Option<Source>,
     #[serde(default)]
     distro: Option<Distro>,
     #[serde(default)]
     descriptor: Option<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct FileEntry {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    location: Option<Location>,
+    #[serde(default)]
+    metadata: Option<FileMetadata>,
+    #[serde(default)]
+    digests: Option<Vec<FileDigest>>,
+}
+
+/// `mode` is octal digits written as a number.
+#[derive(Deserialize)]
+struct FileMetadata {
+    #[serde(default)]
+    mode: u32,
+    #[serde(default)]
+    size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct FileDigest {
+    #[serde(default)]
+    algorithm: String,
+    #[serde(default)]
+    value: String,
 }
 
 #[derive(Deserialize)]
@@ -154,7 +184,12 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<Inventory> {
     if let Some(source) = document.source {
         subject(&source, &mut inventory);
     }
-    losses.add_many("files", document.files.len() as u64);
+    let mut files = Files::default();
+    for entry in document.files.into_iter().flatten() {
+        if !file(entry, &mut files, losses) {
+            return Err(over("FILES", limits::FILES));
+        }
+    }
     let mut ids = HashMap::with_capacity(document.artifacts.len());
     let mut used = Ids::default();
     for artifact in document.artifacts {
@@ -168,6 +203,9 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<Inventory> {
         inventory.packages.push(package);
     }
     for edge in document.artifact_relationships {
+        if edge.kind == "contains" && files.owned(&edge.parent, &edge.child) {
+            continue;
+        }
         let (Some(parent), Some(child)) = (ids.get(&edge.parent), ids.get(&edge.child)) else { continue };
         let (parent, child) = (parent.clone(), child.clone());
         inventory.relationships.push(match edge.kind.as_str() {
@@ -181,8 +219,32 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<Inventory> {
             }
         });
     }
+    inventory.files = files.finish(&[], |id| ids.get(id).cloned());
     inventory.normalize();
     Ok(inventory)
+}
+
+/// Takes one file; `false` where that is over the limit.
+fn file(entry: FileEntry, files: &mut Files, losses: &mut Losses) -> bool {
+    let Some(location) = entry.location else {
+        losses.add("files[] without a location");
+        return true;
+    };
+    let algorithm = |name: &str| name.to_ascii_uppercase().replace('-', "");
+    let digests: Vec<(String, String)> =
+        entry.digests.into_iter().flatten().map(|d| (algorithm(&d.algorithm), d.value)).collect();
+    for (algorithm, _) in digests.iter().filter(|(a, hex)| !checksum_is_read(a, hex)) {
+        losses.add(&format!("files[].digests of the type {algorithm}"));
+    }
+    let within = files.take(&entry.id, &location.path, digests, None);
+    if let Some(layer) = location.layer_id.as_deref().and_then(fields::sha256_digest) {
+        files.last_layer(&layer);
+    }
+    if let Some(metadata) = entry.metadata {
+        let mode = u32::from_str_radix(&metadata.mode.to_string(), 8).ok().map(Mode::of);
+        files.last_facts(metadata.size, mode);
+    }
+    within
 }
 
 fn subject(source: &Source, inventory: &mut Inventory) {

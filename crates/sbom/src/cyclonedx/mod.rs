@@ -8,6 +8,7 @@
 //! Reading flattens nested components, and is tolerant of licences that are no valid expression; versions,
 //! limits and duplicate keys it is strict about.
 
+mod files;
 mod model;
 mod read;
 mod write;
@@ -16,6 +17,8 @@ pub mod xml;
 
 use std::fmt;
 
+#[cfg(feature = "documents")]
+pub(crate) use files::hash_is_read as file_hash_is_read;
 pub use read::read;
 pub use write::write;
 
@@ -83,6 +86,8 @@ pub(crate) const CONTAINS: &str = "seaworthy:contains";
 pub(crate) const LAYER: &str = "seaworthy:layer";
 /// A checksum whose algorithm CycloneDX does not know, as `algorithm:hex`.
 pub(crate) const CHECKSUM: &str = "seaworthy:checksum";
+/// What the format has no field for, of a file.
+pub(crate) const FILE: &str = "seaworthy:file";
 /// What the format has no field for, of the document.
 pub(crate) const DOCUMENT: &str = "seaworthy:document";
 /// One gap each.
@@ -117,6 +122,11 @@ pub(crate) const READ: &[&str] = &[
     "metadata.component.supplier.contact[].email",
     "metadata.component.hashes[].alg",
     "metadata.component.hashes[].content",
+    "files[].type",
+    "files[].bom-ref",
+    "files[].name",
+    "files[].hashes[].alg",
+    "files[].hashes[].content",
     "components[].type",
     "components[].bom-ref",
     "components[].supplier.name",

@@ -19,7 +19,7 @@ pub(super) struct Written {
     pub(super) serial_number: String,
     pub(super) version: u32,
     pub(super) metadata: Metadata,
-    pub(super) components: Vec<Component>,
+    pub(super) components: super::files::Listed,
     pub(super) dependencies: Vec<Dependency>,
     pub(super) compositions: Vec<Composition>,
 }
@@ -128,6 +128,13 @@ pub(super) struct Component {
     pub(super) properties: Option<Vec<Property>>,
 }
 
+impl Component {
+    /// A file is no package unless somebody says which one.
+    pub(super) fn is_file(&self) -> bool {
+        self.kind == "file" && self.purl.is_none()
+    }
+}
+
 #[derive(Serialize, Deserialize, Default)]
 pub(super) struct Organization {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,7 +236,10 @@ pub(super) struct Found {
 
 /// Components with those nested in them, flat, each turned into the model as it is read.
 #[derive(Default)]
-pub(super) struct Components(pub(super) Vec<Found>);
+pub(super) struct Components {
+    pub(super) packages: Vec<Found>,
+    pub(super) files: Vec<Component>,
+}
 
 thread_local! {
     /// Components of the document that this thread reads: nested lists share one limit, and serde gives
@@ -244,18 +254,25 @@ pub(super) fn start_counting() {
 
 impl<'de> Deserialize<'de> for Components {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut out = Vec::new();
-        json::each(deserializer, "PACKAGES", |mut raw: Component| {
-            let nested = std::mem::take(&mut raw.components.0);
-            let mut found = super::read::found(raw);
-            found.contains.extend(nested.iter().filter_map(|n| n.bom_ref.clone()));
-            out.push(found);
-            out.extend(nested);
-            COUNT.with(|c| {
-                c.set(c.get() + 1);
-                c.get() <= limits::PACKAGES
-            })
+        let mut out = Self::default();
+        json::each_of(deserializer, |mut raw: Component| {
+            let nested = std::mem::take(&mut raw.components);
+            if raw.is_file() {
+                out.files.push(raw);
+            } else {
+                let mut found = super::read::found(raw);
+                found.contains.extend(nested.packages.iter().filter_map(|n| n.bom_ref.clone()));
+                out.packages.push(found);
+                COUNT.with(|c| c.set(c.get() + 1));
+            }
+            out.packages.extend(nested.packages);
+            out.files.extend(nested.files);
+            match (COUNT.with(Cell::get) <= limits::PACKAGES, out.files.len() <= limits::FILES) {
+                (false, _) => Err("PACKAGES"),
+                (_, false) => Err("FILES"),
+                _ => Ok(()),
+            }
         })?;
-        Ok(Self(out))
+        Ok(out)
     }
 }

@@ -1,7 +1,7 @@
 //! From CycloneDX 1.4 to 1.7 JSON, ours or anybody's, to an [`Inventory`].
 
 use super::model::{self, Component, Contact, Found, Metadata, Organization, Property, Read, Tools};
-use super::{CHECKSUM, CONTAINS, DOCUMENT, EXTRA, GAP, LAYER};
+use super::{CHECKSUM, CONTAINS, DOCUMENT, EXTRA, GAP, LAYER, files};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{
     Checksum, Creator, Ecosystem, Evidence, Gap, Inventory, License, OsRelease, Package, Relationship,
@@ -10,7 +10,7 @@ use crate::inventory::{
 use crate::{Error, ErrorKind, Result, json, license, purl};
 use std::collections::HashMap;
 
-const TRIED: &str = "read the CycloneDX document";
+pub(super) const TRIED: &str = "read the CycloneDX document";
 
 /// Reads a CycloneDX 1.4 to 1.7 JSON document. Nested components come out flat, with a relationship.
 ///
@@ -44,10 +44,11 @@ pub(super) fn inventory(document: Read) -> Result<Inventory> {
         ours = read_metadata(metadata, &mut inventory);
     }
 
-    let mut ids: HashMap<String, String> = HashMap::with_capacity(document.components.0.len());
+    let mut ids: HashMap<String, String> = HashMap::with_capacity(document.components.packages.len());
     let mut used = crate::spdx::Ids::default();
     let mut contains = Vec::new();
-    for found in document.components.0 {
+    let files = files::read(document.components.files)?;
+    for found in document.components.packages {
         let Found { bom_ref, kind, contains: inner, mut package } = found;
         match kind.as_str() {
             "operating-system" if inventory.os.is_none() => {
@@ -55,8 +56,8 @@ pub(super) fn inventory(document: Read) -> Result<Inventory> {
                     Some(OsRelease { id: package.name, version_id: package.version, ..OsRelease::default() });
                 continue;
             }
-            // A file or a key is no package unless somebody says which one.
-            "file" | "cryptographic-asset" if package.purl.is_none() => continue,
+            // A key is no package unless somebody says which one.
+            "cryptographic-asset" if package.purl.is_none() => continue,
             _ => {}
         }
         let id = match &bom_ref {
@@ -92,6 +93,7 @@ pub(super) fn inventory(document: Read) -> Result<Inventory> {
             parse_ours::<DocumentExtra>(&value)?.apply(&mut inventory);
         }
     }
+    inventory.files = files.finish(&inventory.layers, |name| ids.get(name).cloned());
     let incomplete =
         document.compositions.into_iter().flatten().any(|c| c.aggregate.starts_with("incomplete"));
     if incomplete && inventory.gaps.is_empty() {
@@ -294,7 +296,7 @@ fn read_licenses(choices: Vec<model::LicenseChoice>, ecosystem: Ecosystem) -> Li
 }
 
 /// CycloneDX's name of a hash algorithm, as SPDX has it.
-fn from_alg(alg: &str) -> String {
+pub(super) fn from_alg(alg: &str) -> String {
     match alg {
         "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512" => alg.replacen('-', "", 1),
         other => other.to_owned(),

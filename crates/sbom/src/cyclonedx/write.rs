@@ -3,6 +3,7 @@
 //! What an older version has no field for is left out *before* the document is read back for comparison, so
 //! that it ends in our properties like everything else that a format cannot say.
 
+use super::files::Listed;
 use super::model::{
     Component, Composition, Contact, Dependency, Evidence, ExternalReference, Hash, LicenseChoice,
     LicenseName, Lifecycle, Metadata, Occurrence, Organization, Property, Tool, Tools, Written,
@@ -11,7 +12,7 @@ use super::{CHECKSUM, CONTAINS, DOCUMENT, EXTRA, GAP, IMAGE, LAYER, OS, Version,
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{Creator, Inventory, OsRelease, Package, RelationshipKind};
 use crate::{ErrorKind, Result, WriteOptions, json, license, purl};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 
 const TRIED: &str = "write the CycloneDX document";
@@ -128,6 +129,9 @@ fn document(inventory: &Inventory, version: Version) -> Result<Written> {
     dependencies
         .insert(0, Dependency { from: IMAGE.to_owned(), depends_on: (!top.is_empty()).then_some(top) });
 
+    let names = refs.iter().map(|(id, name)| ((*id).to_owned(), name.clone())).collect();
+    let files = crate::files::Writer::new(inventory, names, HashSet::new());
+    let components = Listed { packages: components, files };
     let aggregate = if inventory.gaps.is_empty() { "complete" } else { "incomplete" };
     Ok(Written {
         schema: version.schema(),

@@ -7,7 +7,7 @@
 //! what is too large or nested too deeply. Elements that mean nothing to an inventory are skipped and counted.
 
 use super::model::{
-    Component, Components, Composition, Contact, Dependency, Evidence, ExternalReference, Found, Hash,
+    Component, Components, Composition, Contact, Dependency, Evidence, ExternalReference, Hash,
     LicenseChoice, LicenseName, Lifecycle, Metadata, Occurrence, Organization, Property, Read, Tool, Tools,
     Written,
 };
@@ -115,7 +115,11 @@ impl Tree {
             &[("xmlns", &namespace), ("serialNumber", &document.serial_number), ("version", "1")],
         )?;
         self.metadata(&document.metadata)?;
-        self.list("components", Some(&document.components), |t, c| t.component(c))?;
+        if !document.components.is_empty() {
+            self.open("components", &[])?;
+            document.components.each(|c| self.component(c))?;
+            self.close("components")?;
+        }
         self.list("dependencies", Some(&document.dependencies), |t, d| {
             let Some(needs) = d.depends_on.as_ref().filter(|n| !n.is_empty()) else {
                 return t.empty("dependency", &[("ref", &d.from)]);
@@ -382,7 +386,7 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<(Version, Inventory)> {
         return Err(Error::new(READING, ErrorKind::Unsupported(why))
             .hint("CycloneDX 1.4, 1.5, 1.6 and 1.7 can be read"));
     };
-    let mut out = Vec::new();
+    let mut out = Components::default();
     for component in root.child("components").iter().flat_map(|c| &c.children) {
         flatten(component, &mut out, losses)?;
     }
@@ -405,20 +409,26 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<(Version, Inventory)> {
         metadata: root.child("metadata").map(|m| metadata(m, losses)),
         dependencies: Some(dependencies.collect()),
         compositions: Some(compositions.collect()),
-        components: Components(out),
+        components: out,
     })?;
     Ok((version, inventory))
 }
 
 /// The component and those nested in it, one after another.
-fn flatten(node: &Node, out: &mut Vec<Found>, losses: &mut Losses) -> Result<()> {
-    if out.len() >= limits::PACKAGES {
+fn flatten(node: &Node, out: &mut Components, losses: &mut Losses) -> Result<()> {
+    let nested = node.child("components").map(|c| c.children.as_slice()).unwrap_or_default();
+    let component = component(node, losses);
+    if component.is_file() {
+        super::files::losses(&component, losses);
+        out.files.push(component);
+        return nested.iter().try_for_each(|n| flatten(n, out, losses));
+    }
+    if out.packages.len() >= limits::PACKAGES {
         return Err(over("PACKAGES", limits::PACKAGES));
     }
-    let mut found = json_read::found(component(node, losses));
-    let nested = node.child("components").map(|c| c.children.as_slice()).unwrap_or_default();
+    let mut found = json_read::found(component);
     found.contains.extend(nested.iter().filter_map(|n| n.attribute("bom-ref")));
-    out.push(found);
+    out.packages.push(found);
     nested.iter().try_for_each(|n| flatten(n, out, losses))
 }
 

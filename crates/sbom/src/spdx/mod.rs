@@ -10,12 +10,15 @@
 //! not `spdx-rs`'s, for the reasons in docs/decisions/0003-spdx-rs.md; that crate is the second opinion in
 //! tests.
 
+mod files;
 mod model;
 mod read;
 #[cfg(feature = "documents")]
 pub mod tagvalue;
 mod write;
 
+#[cfg(feature = "documents")]
+pub(crate) use files::comment_is_read as file_comment_is_read;
 pub(crate) use read::Ids;
 pub use read::read;
 pub use write::write;
@@ -70,6 +73,12 @@ pub(crate) const READ: &[&str] = &[
     "packages[].originator",
     "packages[].downloadLocation",
     "packages[].filesAnalyzed",
+    "packages[].hasFiles[]",
+    "packages[].packageVerificationCode.packageVerificationCodeValue",
+    "files[].fileName",
+    "files[].SPDXID",
+    "files[].checksums[].algorithm",
+    "files[].checksums[].checksumValue",
     "packages[].checksums[].algorithm",
     "packages[].checksums[].checksumValue",
     "packages[].homepage",

@@ -3,6 +3,7 @@
 //! Everything is optional for reading; empty lists are left out of writing, because validators disagree
 //! about them.
 
+use super::files;
 use crate::inventory::Package as Component;
 use crate::{json, limits};
 use serde::de::Deserializer;
@@ -26,9 +27,11 @@ pub(super) struct Written {
     pub(super) comment: Option<String>,
     pub(super) creation_info: CreationInfo,
     pub(super) packages: Vec<Package>,
+    #[serde(skip_serializing_if = "files::List::is_empty")]
+    pub(super) files: files::List,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) has_extracted_licensing_infos: Vec<Extracted>,
-    pub(super) relationships: Vec<Relationship>,
+    pub(super) relationships: files::Edges,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) annotations: Vec<Annotation>,
 }
@@ -45,6 +48,8 @@ pub(super) struct Read {
     pub(super) document_describes: Option<Vec<String>>,
     #[serde(default)]
     pub(super) packages: Packages,
+    #[serde(default)]
+    pub(super) files: files::Found,
     #[serde(default)]
     pub(super) relationships: Relationships,
     #[serde(default)]
@@ -82,6 +87,11 @@ pub(super) struct Package {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) files_analyzed: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) package_verification_code: Option<VerificationCode>,
+    /// Relationships say the same since 2.3.
+    #[serde(default, skip_serializing)]
+    pub(super) has_files: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) checksums: Option<Vec<Checksum>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) homepage: Option<String>,
@@ -103,6 +113,13 @@ pub(super) struct Package {
     pub(super) attribution_texts: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) annotations: Option<Vec<Annotation>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct VerificationCode {
+    #[serde(default, rename = "packageVerificationCodeValue")]
+    pub(super) value: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -157,6 +174,9 @@ pub(super) struct Found {
     pub(super) purpose: Option<String>,
     pub(super) raw_version: Option<String>,
     pub(super) image: Option<super::read::ImageFacts>,
+    /// The ids of its files, and what the document says of them together.
+    pub(super) files: Vec<String>,
+    pub(super) verification_code: Option<String>,
     pub(super) package: Component,
 }
 

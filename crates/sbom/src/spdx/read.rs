@@ -3,7 +3,7 @@
 use super::model::{
     Annotation, DOCUMENT, Found, NOASSERTION, Package as Raw, Read, Relationship as RawRelationship,
 };
-use super::{DOCUMENT_MARK, GAP_MARK, PACKAGE_MARK, PACKAGE_PREFIX};
+use super::{DOCUMENT_MARK, GAP_MARK, PACKAGE_MARK, PACKAGE_PREFIX, files};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{
     Checksum, Creator, Ecosystem, Evidence, Gap, Inventory, OsRelease, Package, Relationship,
@@ -72,7 +72,15 @@ pub(super) fn inventory(document: Read) -> Result<Inventory> {
     let mut ids: HashMap<String, String> = HashMap::with_capacity(document.packages.0.len());
     let mut used = Ids::default();
     let mut roots = 0;
-    for found in document.packages.0 {
+    let mut files = document.files.0;
+    let mut codes = HashMap::new();
+    for mut found in document.packages.0 {
+        for file in std::mem::take(&mut found.files) {
+            files.owned(&found.id, &file);
+        }
+        if let Some(code) = found.verification_code.take() {
+            codes.insert(found.id.clone(), code);
+        }
         let purpose = found.purpose.as_deref().unwrap_or_default();
         let container =
             purpose == "CONTAINER" || found.image.is_some() || found.id.starts_with("SPDXRef-DocumentRoot-");
@@ -108,7 +116,13 @@ pub(super) fn inventory(document: Read) -> Result<Inventory> {
         inventory.subject.digest = None;
     }
 
-    inventory.relationships = document.relationships.0.iter().filter_map(|r| relationship(r, &ids)).collect();
+    inventory.relationships = document
+        .relationships
+        .0
+        .iter()
+        .filter(|r| !files::owned(r, &mut files))
+        .filter_map(|r| relationship(r, &ids))
+        .collect();
     for annotation in document.annotations.into_iter().flatten() {
         if let Some(text) = annotation.comment.strip_prefix(GAP_MARK) {
             inventory.gaps.push(ours::<Gap>(text)?);
@@ -116,6 +130,8 @@ pub(super) fn inventory(document: Read) -> Result<Inventory> {
             ours::<DocumentExtra>(text)?.apply(&mut inventory);
         }
     }
+    inventory.files = files.finish(&inventory.layers, |id| ids.get(id).cloned());
+    files::keep_codes(&mut inventory, codes, &ids);
     inventory.normalize();
     Ok(inventory)
 }
@@ -295,7 +311,15 @@ pub(super) fn native(raw: Raw) -> Found {
             image.digest.get_or_insert(digest);
         }
     }
-    Found { id: raw.id, purpose: raw.primary_package_purpose, raw_version: raw.version_info, image, package }
+    Found {
+        id: raw.id,
+        purpose: raw.primary_package_purpose,
+        raw_version: raw.version_info,
+        image,
+        files: raw.has_files.unwrap_or_default(),
+        verification_code: raw.package_verification_code.map(|c| c.value).filter(|c| !c.is_empty()),
+        package,
+    }
 }
 
 /// `Organization: Name (contact)` to `Name <contact>` (SPDX 2.3, section 7.5).

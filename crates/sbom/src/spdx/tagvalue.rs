@@ -4,17 +4,21 @@
 //! lines cannot be written in it and is refused, because what stands on the next line would be a tag of its own.
 //!
 //! Reading refuses lines that are no `Tag: value`, and text that does not end. Tags that mean nothing to an
-//! inventory (files, snippets, texts of licences) are skipped and counted.
+//! inventory (snippets, texts of licences) are skipped and counted. Files that follow a package are its own; those of
+//! nobody stand before the first package.
 
+use super::files;
 use super::model::{
     Annotation, Checksum, CreationInfo, ExternalRef, Found, Package as Raw, Packages, Read, Relationship,
-    Relationships, Written,
+    Relationships, VerificationCode, Written,
 };
 use super::read::{TRIED, found, inventory, matters};
 use super::write::complete;
+use crate::files::checksum_is_read;
 use crate::inventory::Inventory;
 use crate::losses::Losses;
 use crate::{Error, ErrorKind, Result, limits};
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 const WRITING: &str = "write the SPDX document";
@@ -95,8 +99,18 @@ fn document_lines(document: &Written, out: &mut Lines) -> Result<()> {
     for annotation in &document.annotations {
         annotation_lines(annotation, document.id, out)?;
     }
+    let mut files: HashMap<Option<&str>, Vec<files::Element>> = HashMap::new();
+    for (owner, element) in document.files.elements() {
+        files.entry(owner).or_default().push(element);
+    }
+    for file in files.remove(&None).into_iter().flatten() {
+        file_lines(&file, out)?;
+    }
     for package in &document.packages {
         package_lines(package, out)?;
+        for file in files.remove(&Some(package.id.as_str())).into_iter().flatten() {
+            file_lines(&file, out)?;
+        }
     }
     for extracted in &document.has_extracted_licensing_infos {
         out.push(&["\n"]);
@@ -108,12 +122,26 @@ fn document_lines(document: &Written, out: &mut Lines) -> Result<()> {
         }
     }
     out.push(&["\n"]);
-    for r in &document.relationships {
+    document.relationships.each(|r| {
         let text = format!("{} {} {}", r.spdx_element_id, r.relationship_type, r.related_spdx_element);
         out.line("Relationship", &text)?;
         if let Some(comment) = &r.comment {
             out.text("RelationshipComment", comment);
         }
+        Ok(())
+    })
+}
+
+fn file_lines(file: &files::Element, out: &mut Lines) -> Result<()> {
+    out.push(&["\n"]);
+    out.line("FileName", &file.file_name)?;
+    out.line("SPDXID", &file.id)?;
+    for checksum in &file.checksums {
+        out.line("FileChecksum", &format!("{}: {}", checksum.algorithm, checksum.checksum_value))?;
+    }
+    if let Some(comment) = &file.comment {
+        // It is JSON, as in annotations.
+        out.text("FileComment", &comment.replace('<', "\\u003c"));
     }
     Ok(())
 }
@@ -139,6 +167,9 @@ fn package_lines(package: &Raw, out: &mut Lines) -> Result<()> {
     out.maybe("PackageDownloadLocation", package.download_location.as_ref())?;
     out.maybe("PrimaryPackagePurpose", package.primary_package_purpose.as_ref())?;
     out.line("FilesAnalyzed", if package.files_analyzed == Some(true) { "true" } else { "false" })?;
+    if let Some(code) = &package.package_verification_code {
+        out.line("PackageVerificationCode", &code.value)?;
+    }
     for checksum in package.checksums.iter().flatten() {
         out.line("PackageChecksum", &format!("{}: {}", checksum.algorithm, checksum.checksum_value))?;
     }
@@ -175,8 +206,17 @@ enum Section {
     Package(Box<Raw>),
     /// The text of the licence with this id.
     License(String),
-    /// Files and snippets: nothing of an inventory.
+    File(Box<TaggedFile>),
+    /// Snippets: nothing of an inventory.
     Other,
+}
+
+#[derive(Default)]
+struct TaggedFile {
+    name: String,
+    id: String,
+    checksums: Vec<Checksum>,
+    comment: Option<String>,
 }
 
 struct Reader<'a> {
@@ -184,6 +224,9 @@ struct Reader<'a> {
     section: Section,
     annotations: Vec<(String, Annotation)>,
     packages: Vec<Raw>,
+    files: crate::files::Reader,
+    /// The id of the package that files which follow belong to.
+    analysed: Option<String>,
     relationships: Vec<Relationship>,
     relationships_seen: usize,
     losses: &'a mut Losses,
@@ -208,6 +251,8 @@ pub(crate) fn read(bytes: &[u8], losses: &mut Losses) -> Result<(Inventory, Text
         section: Section::Document,
         annotations: Vec::new(),
         packages: Vec::new(),
+        files: crate::files::Reader::default(),
+        analysed: None,
         relationships: Vec::new(),
         relationships_seen: 0,
         losses,
@@ -271,16 +316,24 @@ impl Reader<'_> {
             "Created" => self.creation().created = Some(value),
             "DataLicense" | "DocumentNamespace" | "LicenseListVersion" => {}
             "PackageName" => {
-                self.close();
+                self.close()?;
+                self.analysed = None;
                 if self.packages.len() >= limits::PACKAGES {
                     return Err(over("PACKAGES", limits::PACKAGES));
                 }
                 self.section = Section::Package(Box::new(Raw { name: value, ..Raw::default() }));
             }
-            "FileName" => self.other("files"),
-            "SnippetSPDXID" => self.other("snippets"),
+            "FileName" => {
+                if let Section::Package(package) = &self.section {
+                    let analysed = package.files_analyzed != Some(false);
+                    self.analysed = analysed.then(|| package.id.clone());
+                }
+                self.close()?;
+                self.section = Section::File(Box::new(TaggedFile { name: value, ..TaggedFile::default() }));
+            }
+            "SnippetSPDXID" => self.other("snippets")?,
             "LicenseID" => {
-                self.close();
+                self.close()?;
                 self.section = Section::License(value);
             }
             "Relationship" => self.relationship(&value)?,
@@ -306,6 +359,11 @@ impl Reader<'_> {
                 Section::Package(package) => {
                     if let Some(tag) = package_tag(package, tag, value) {
                         self.losses.add(&format!("packages[].{tag}"));
+                    }
+                }
+                Section::File(file) => {
+                    if let Some(tag) = file_tag(file, tag, value) {
+                        self.losses.add(&format!("files[].{tag}"));
                     }
                 }
                 Section::License(id) if tag == "ExtractedText" => {
@@ -351,23 +409,36 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn other(&mut self, what: &'static str) {
-        self.close();
+    fn other(&mut self, what: &'static str) -> Result<()> {
+        self.close()?;
         self.losses.add(what);
         self.section = Section::Other;
+        Ok(())
     }
 
-    fn close(&mut self) {
-        if let Section::Package(package) = std::mem::replace(&mut self.section, Section::Document) {
-            self.packages.push(*package);
+    fn close(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.section, Section::Document) {
+            Section::Package(package) => self.packages.push(*package),
+            Section::File(file) => {
+                let TaggedFile { name, id, checksums, comment } = *file;
+                if !files::take(&mut self.files, &id, &name, checksums, comment.as_deref()) {
+                    return Err(over("FILES", limits::FILES));
+                }
+                if let Some(package) = &self.analysed {
+                    self.files.owned(package, &id);
+                }
+            }
+            _ => {}
         }
+        Ok(())
     }
 
     fn finish(mut self) -> Result<(Inventory, Texts)> {
-        self.close();
+        self.close()?;
+        self.document.files = files::Found(self.files);
         super::read::supported(&self.document.spdx_version)?;
         let mut of_document = Vec::new();
-        let at: std::collections::HashMap<String, usize> =
+        let at: HashMap<String, usize> =
             self.packages.iter().enumerate().map(|(at, p)| (p.id.clone(), at)).collect();
         for (about, annotation) in self.annotations {
             if !super::annotation_is_read(&annotation.comment) {
@@ -431,7 +502,32 @@ fn package_tag<'t>(package: &mut Raw, tag: &'t str, value: String) -> Option<&'t
                 });
             }
         }
-        "FilesAnalyzed" | "PackageLicenseInfoFromFiles" | "PackageVerificationCode" => {}
+        "FilesAnalyzed" => package.files_analyzed = Some(value.trim() != "false"),
+        "PackageVerificationCode" => {
+            let value = value.split_whitespace().next().unwrap_or_default().to_owned();
+            package.package_verification_code = Some(VerificationCode { value });
+        }
+        "PackageLicenseInfoFromFiles" => {}
+        _ => return Some(tag),
+    }
+    None
+}
+
+/// The same for a file.
+fn file_tag<'t>(file: &mut TaggedFile, tag: &'t str, value: String) -> Option<&'t str> {
+    match tag {
+        "SPDXID" => file.id = value,
+        "FileChecksum" => match value.split_once(':') {
+            Some((algorithm, hex)) if checksum_is_read(algorithm.trim(), hex.trim()) => {
+                file.checksums.push(Checksum {
+                    algorithm: algorithm.trim().to_owned(),
+                    checksum_value: hex.trim().to_owned(),
+                });
+            }
+            _ => return Some(tag),
+        },
+        "FileComment" if super::files::comment_is_read(&value) => file.comment = Some(value),
+        _ if matches!(value.as_str(), "" | "NOASSERTION" | "NONE") => {}
         _ => return Some(tag),
     }
     None

@@ -2,15 +2,16 @@
 
 use super::model::{
     Annotation, Checksum, CreationInfo, DOCUMENT, ExternalRef, Extracted, NOASSERTION, Package as Raw,
-    Relationship as RawRelationship, Written,
+    Relationship as RawRelationship, VerificationCode, Written,
 };
-use super::{DOCUMENT_MARK, GAP_MARK, IMAGE, OS, PACKAGE_MARK, PACKAGE_PREFIX, read};
+use super::{DOCUMENT_MARK, GAP_MARK, IMAGE, OS, PACKAGE_MARK, PACKAGE_PREFIX, files, read};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{Creator, Inventory, OsRelease, Package, RelationshipKind};
 use crate::{ErrorKind, Result, WriteOptions, json, license, purl};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
+use std::sync::Arc;
 
 const TRIED: &str = "write the SPDX document";
 
@@ -48,6 +49,7 @@ fn document(inventory: &Inventory) -> Result<Written> {
         ids.insert(package.id.as_str(), format!("{PACKAGE_PREFIX}{id}"));
     }
 
+    let codes = files::codes(inventory);
     let mut packages = vec![image(inventory)];
     packages.extend(inventory.os.as_ref().map(operating_system));
     let mut relationships = vec![relation(DOCUMENT, "DESCRIBES", IMAGE)];
@@ -59,7 +61,11 @@ fn document(inventory: &Inventory) -> Result<Written> {
         let Some(id) = ids.get(package.id.as_str()) else { continue };
         relationships.push(relation(IMAGE, "CONTAINS", id));
         extract(package, &mut extracted);
-        packages.push(with_extra(package, id, inventory)?);
+        let mut raw = with_extra(package, id, inventory)?;
+        raw.package_verification_code =
+            codes.get(package.id.as_str()).map(|code| VerificationCode { value: code.clone() });
+        raw.files_analyzed = Some(raw.package_verification_code.is_some());
+        packages.push(raw);
     }
     for r in &inventory.relationships {
         let kind = match r.kind {
@@ -86,6 +92,9 @@ fn document(inventory: &Inventory) -> Result<Written> {
             "Known gaps: {n}. Each is an annotation of this document that begins with \"{GAP_MARK}\"."
         )),
     };
+    let names = ids.iter().map(|(id, name)| ((*id).to_owned(), name.clone())).collect();
+    let related = codes.keys().map(|id| (*id).to_owned()).collect();
+    let writer = Arc::new(crate::files::Writer::new(inventory, names, related));
     let extracted = extracted.into_iter().map(|(id, mut texts): (String, BTreeSet<String>)| {
         if texts.is_empty() {
             texts.insert(format!("The text of {id} is not known here."));
@@ -103,8 +112,9 @@ fn document(inventory: &Inventory) -> Result<Written> {
         comment,
         creation_info,
         packages,
+        files: files::List(Arc::clone(&writer)),
         has_extracted_licensing_infos: extracted.collect(),
-        relationships,
+        relationships: files::Edges { between_packages: relationships, files: writer },
         annotations,
     })
 }
@@ -261,6 +271,8 @@ fn raw(package: &Package, id: &str) -> Raw {
         originator: package.originator.as_deref().and_then(party),
         download_location: or_noassertion(package.download.clone().filter(|u| fields::is_url(u))),
         files_analyzed: Some(false),
+        package_verification_code: None,
+        has_files: None,
         checksums: (!checksums.is_empty()).then_some(checksums),
         homepage: package.homepage.clone().filter(|u| fields::is_url(u)),
         source_info: source_info(package),

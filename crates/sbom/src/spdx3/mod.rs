@@ -8,6 +8,7 @@
 //! Reading takes one `@graph` of elements and knows relations by their `from` and `to`. It does no JSON-LD
 //! processing: a document with a context other than SPDX's own is refused, because its words could mean anything.
 
+mod files;
 mod read;
 mod write;
 

@@ -20,11 +20,11 @@ const TRIED: &str = "read the SPDX 3 document";
 #[serde(rename_all = "camelCase")]
 pub(super) struct Element {
     #[serde(rename = "type", alias = "@type", default)]
-    kind: String,
+    pub(super) kind: String,
     #[serde(alias = "@id", default)]
-    spdx_id: String,
+    pub(super) spdx_id: String,
     #[serde(default)]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     #[serde(default)]
     summary: Option<String>,
     #[serde(default)]
@@ -42,7 +42,7 @@ pub(super) struct Element {
     #[serde(default)]
     originated_by: Vec<String>,
     #[serde(default)]
-    verified_using: Vec<Hash>,
+    pub(super) verified_using: Vec<Hash>,
     #[serde(default)]
     external_identifier: Vec<Identifier>,
     #[serde(default, rename = "software_packageVersion")]
@@ -69,18 +69,20 @@ pub(super) struct Element {
     subject: Option<String>,
     #[serde(default)]
     statement: Option<String>,
+    #[serde(default)]
+    pub(super) comment: Option<String>,
     /// Fields without a place here, of packages.
     #[serde(flatten)]
-    others: HashMap<String, serde::de::IgnoredAny>,
+    pub(super) others: HashMap<String, serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Hash {
+pub(super) struct Hash {
     #[serde(default)]
-    algorithm: String,
+    pub(super) algorithm: String,
     #[serde(default)]
-    hash_value: String,
+    pub(super) hash_value: String,
 }
 
 #[derive(Deserialize)]
@@ -107,16 +109,28 @@ struct Document {
 }
 
 #[derive(Default)]
-struct Elements(Vec<Element>);
+struct Elements {
+    list: Vec<Element>,
+    files: crate::files::Reader,
+    losses: Losses,
+}
 
 impl<'de> Deserialize<'de> for Elements {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut out = Vec::new();
-        json::each(deserializer, "ELEMENTS", |element: Element| {
-            out.push(element);
-            out.len() <= limits::ELEMENTS
+        let mut out = Self::default();
+        json::each_of(deserializer, |element: Element| {
+            if element.kind == "software_File" {
+                // Kept small at once: there are a hundred times more of them than of the others.
+                return if super::files::take(element, &mut out.files, &mut out.losses) {
+                    Ok(())
+                } else {
+                    Err("FILES")
+                };
+            }
+            out.list.push(element);
+            if out.list.len() <= limits::ELEMENTS { Ok(()) } else { Err("ELEMENTS") }
         })?;
-        Ok(Self(out))
+        Ok(out)
     }
 }
 
@@ -132,7 +146,7 @@ fn malformed(why: impl Into<String>) -> Error {
 pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<Inventory> {
     json::guard(TRIED, bytes)?;
     let document: Document = json::parse(TRIED, bytes)?;
-    let creation = document.graph.0.iter().find(|e| e.kind == "CreationInfo");
+    let creation = document.graph.list.iter().find(|e| e.kind == "CreationInfo");
     let version = creation.and_then(|c| c.spec_version.clone()).unwrap_or_default();
     if !document.context.starts_with("https://spdx.org/rdf/3.0")
         || !matches!(version.as_str(), "3.0.0" | "3.0.1")
@@ -144,7 +158,8 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<Inventory> {
         )
         .hint(format!("SPDX 3.0.0 and 3.0.1 can be read, in the context {CONTEXT}")));
     }
-    Reader::new(document.graph.0, losses)?.inventory()
+    losses.extend(&document.graph.losses);
+    Reader::new(document.graph.list, document.graph.files, losses)?.inventory()
 }
 
 struct Reader<'a> {
@@ -152,11 +167,12 @@ struct Reader<'a> {
     agents: HashMap<String, (String, Party)>,
     tools: HashMap<String, String>,
     expressions: HashMap<String, String>,
+    files: crate::files::Reader,
     losses: &'a mut Losses,
 }
 
 impl<'a> Reader<'a> {
-    fn new(elements: Vec<Element>, losses: &'a mut Losses) -> Result<Self> {
+    fn new(elements: Vec<Element>, files: crate::files::Reader, losses: &'a mut Losses) -> Result<Self> {
         let (mut agents, mut tools, mut expressions) = (HashMap::new(), HashMap::new(), HashMap::new());
         let mut seen = std::collections::HashSet::new();
         for element in &elements {
@@ -183,7 +199,7 @@ impl<'a> Reader<'a> {
             }
         }
         drop(seen);
-        Ok(Self { elements, agents, tools, expressions, losses })
+        Ok(Self { elements, agents, tools, expressions, files, losses })
     }
 
     fn agent(&self, id: &str) -> Option<String> {
@@ -244,6 +260,9 @@ impl<'a> Reader<'a> {
                     for name in element.others.keys().filter(|name| *name != "creationInfo") {
                         self.losses.add(&format!("software_Package.{name}"));
                     }
+                    if element.comment.is_some() {
+                        self.losses.add("software_Package.comment");
+                    }
                     let id = element.spdx_id.clone();
                     let mut package = native(element, |agent| self.agent(agent));
                     package.id = used.unique(&local(&id));
@@ -273,6 +292,11 @@ impl<'a> Reader<'a> {
         let mut licensed_by: HashMap<usize, (Option<String>, Option<String>)> = HashMap::new();
         for edge in edges {
             let kind = edge.relationship_type.unwrap_or_default();
+            if let (Some(from), "contains") = (&edge.from, kind.as_str()) {
+                for to in &edge.to {
+                    self.files.owned(from, to);
+                }
+            }
             let Some(&from) = edge.from.as_ref().and_then(|f| ids.get(f)) else { continue };
             match kind.as_str() {
                 "hasDeclaredLicense" | "hasConcludedLicense" => {
@@ -303,6 +327,7 @@ impl<'a> Reader<'a> {
         }
         self.annotated(annotations, &ids, &mut packages, &mut inventory)?;
         let id = |at: usize| packages.get(at).map(|p: &Package| p.id.clone());
+        inventory.files = self.files.finish(&inventory.layers, |name| id(*ids.get(name)?));
         inventory.relationships = relations
             .into_iter()
             .filter_map(|(from, kind, to)| Some(Relationship { from: id(from)?, kind, to: id(to)? }))
@@ -426,7 +451,7 @@ pub(super) fn native(element: Element, agent: impl Fn(&str) -> Option<String>) -
 }
 
 /// SPDX 3's name of a hash algorithm, as SPDX 2 has it.
-fn algorithm(name: &str) -> String {
+pub(super) fn algorithm(name: &str) -> String {
     match name {
         "blake2b256" | "blake2b384" | "blake2b512" => name.replacen("blake2b", "BLAKE2b-", 1),
         other => other.to_uppercase().replace('_', "-"),

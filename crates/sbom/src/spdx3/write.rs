@@ -3,8 +3,8 @@
 //! A package's own form is built, read back, and what came back different is put into its annotation: as in every
 //! format here.
 
-use super::CONTEXT;
 use super::read::{self, Element};
+use super::{CONTEXT, files};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{Creator, Inventory, OsRelease, Package, RelationshipKind};
 use crate::spdx::{DOCUMENT_MARK, GAP_MARK, PACKAGE_MARK};
@@ -117,7 +117,7 @@ impl Graph {
     }
 }
 
-fn document(inventory: &Inventory, base: &str) -> Result<Value> {
+fn document(inventory: &Inventory, base: &str) -> Result<files::Graph> {
     let mut graph = Graph {
         base: base.to_owned(),
         elements: Vec::new(),
@@ -194,7 +194,17 @@ fn document(inventory: &Inventory, base: &str) -> Result<Value> {
     }
     license_texts(&mut graph);
     graph.elements.insert(0, creation);
-    Ok(json!({ "@context": CONTEXT, "@graph": graph.elements }))
+    let names: HashMap<String, String> = ids.into_iter().map(|(id, name)| (id.to_owned(), name)).collect();
+    let related = names.keys().cloned().collect();
+    Ok(files::Graph {
+        context: CONTEXT,
+        base: graph.base,
+        creation: CREATION,
+        image,
+        elements: graph.elements,
+        relations: graph.relations,
+        files: crate::files::Writer::new(inventory, names, related),
+    })
 }
 
 /// An id of letters, digits, dots and dashes: what an IRI's fragment takes without escapes. Other characters are

@@ -4,8 +4,11 @@
 
 #[cfg(feature = "documents")]
 mod conversions;
+#[cfg(feature = "documents")]
+mod files;
 
 use proptest::prelude::*;
+use seaworthy_sbom::files::{File, Hex, Mode, State};
 use seaworthy_sbom::inventory::*;
 use seaworthy_sbom::{ErrorKind, Format, Layout, WriteOptions, format, license, limits, purl, read, write};
 use std::path::PathBuf;
@@ -102,6 +105,7 @@ fn example() -> Inventory {
             reason: "no JSON: expected value at line 1 column 1".into(),
             found_by: "npm".into(),
         }],
+        ..Inventory::default()
     };
     inventory.normalize();
     inventory
@@ -498,6 +502,10 @@ prop_compose! {
         packages in proptest::collection::vec(package(), 0..5),
         relations in proptest::collection::vec((0_usize..5, 0_usize..5, any::<bool>()), 0..4),
         gaps in proptest::collection::vec((text(), text(), text()), 0..3),
+        files in proptest::collection::vec((
+            text(), maybe(any::<u8>()), maybe(any::<u8>()), maybe(0_usize..3), maybe(0_usize..5), maybe(any::<u32>()),
+            prop_oneof![Just(State::Unknown), Just(State::Changed), Just(State::AsRecorded)],
+        ), 0..4),
     ) -> Inventory {
         let (digest, media_type, platform, tag, supplier) = subject;
         let mut inventory = Inventory {
@@ -509,9 +517,24 @@ prop_compose! {
             packages,
             relationships: vec![],
             gaps: gaps.into_iter().map(|(path, reason, found_by)| Gap { path, reason, found_by }).collect(),
+            ..Inventory::default()
         };
         inventory.normalize();
         let ids: Vec<String> = inventory.packages.iter().map(|p| p.id.clone()).collect();
+        let listed: Vec<File> = files
+            .into_iter()
+            .map(|(path, sha1, sha256, layer, owner, mode, state)| File {
+                path: format!("/{path}").into(),
+                size: mode.map(u64::from),
+                mode: mode.map(Mode::of),
+                sha256: sha256.map(|byte| Hex([byte; 32])),
+                sha1: sha1.map(|byte| Hex([byte; 20])),
+                layer: layer.and_then(|at| inventory.layers.get(at)).map(|l| l.digest.as_str().into()),
+                package: owner.and_then(|at| ids.get(at)).map(|id| id.as_str().into()),
+                state,
+            })
+            .collect();
+        inventory.files = listed.into();
         for (from, to, depends) in relations {
             if let (Some(from), Some(to)) = (ids.get(from), ids.get(to)) {
                 let kind = if depends { RelationshipKind::DependsOn } else { RelationshipKind::Contains };
