@@ -175,6 +175,7 @@ Examples:
   seaworthy sbom registry.example/app:1.0
   seaworthy sbom oci:build -o table -o spdx-json=app.spdx.json -o cyclonedx-json@1.5=app.cdx.json
   seaworthy sbom --scope all-layers oci:build
+  seaworthy sbom --files unowned oci:build
   seaworthy sbom convert app.cdx.json -o spdx-tag-value=app.spdx"
 )]
 pub(crate) struct Sbom {
@@ -192,6 +193,11 @@ pub(crate) struct Sbom {
     /// Which packages: those of the final file system, or also those that a later layer hides, marked with that layer
     #[arg(long, short, value_enum, default_value = "squashed", value_name = "SCOPE")]
     pub(crate) scope: Scope,
+    /// List files with checksums, layer and package: all, owned (by a package), unowned (and those that are not what
+    /// their package recorded), none. With any of them, what the files tell is summed up
+    #[arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true,
+        value_parser = ["all", "owned", "unowned", "none"])]
+    pub(crate) files: String,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
     #[command(flatten)]

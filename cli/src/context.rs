@@ -255,6 +255,17 @@ pub(crate) fn read_kept(path: &Path) -> Outcome<Vec<u8>> {
 
 /// Writes a file that is either whole or not there, readable by the owner alone where it is `secret`.
 pub(crate) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Outcome<()> {
+    write_file_with(path, access, |out| {
+        out.write_all(bytes).map_err(|e| Failure::local(format!("cannot write {}: {e}", path.display())))
+    })
+}
+
+/// The same for what `write` gives in pieces.
+pub(crate) fn write_file_with(
+    path: &Path,
+    access: Access,
+    write: impl FnOnce(&mut dyn std::io::Write) -> Outcome<()>,
+) -> Outcome<()> {
     let fail = |e: &dyn std::fmt::Display| Failure::local(format!("cannot write {}: {e}", path.display()));
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -267,8 +278,10 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Outcome<(
         };
         builder.permissions(std::fs::Permissions::from_mode(mode));
     }
-    let mut file = builder.tempfile_in(dir).map_err(|e| fail(&e))?;
-    std::io::Write::write_all(&mut file, bytes).map_err(|e| fail(&e))?;
+    let file = builder.tempfile_in(dir).map_err(|e| fail(&e))?;
+    let mut out = std::io::BufWriter::with_capacity(128 << 10, file);
+    write(&mut out)?;
+    let file = out.into_inner().map_err(|e| fail(&e))?;
     file.as_file().sync_all().map_err(|e| fail(&e))?;
     file.persist(path).map_err(|e| fail(&e))?;
     Ok(())

@@ -93,6 +93,22 @@ impl Printer {
         let _ = anstream::stdout().lock().write_all(text.as_bytes());
     }
 
+    /// Standard output for what comes in pieces. A reader that went away is not our failure.
+    pub(crate) fn sink(&self) -> impl std::io::Write + use<> {
+        struct Sink(anstream::Stdout);
+        impl std::io::Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let _ = self.0.write_all(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                let _ = self.0.flush();
+                Ok(())
+            }
+        }
+        std::io::BufWriter::with_capacity(128 << 10, Sink(anstream::stdout()))
+    }
+
     /// A line of talk to standard error; quiet under `--quiet`.
     pub(crate) fn say(&self, line: impl std::fmt::Display) {
         if self.talk != Talk::Quiet {

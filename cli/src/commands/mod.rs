@@ -9,6 +9,7 @@ mod check_sbom;
 mod completion;
 mod copy;
 mod documents;
+mod files;
 pub(crate) mod identity;
 mod inspect;
 mod keygen;

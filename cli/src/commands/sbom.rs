@@ -8,6 +8,7 @@ use crate::printer::{self, Printer, plain};
 use seaworthy_catalog::{HIDDEN_BY, Memory, Options, Progress, Scope};
 use seaworthy_oci::{Digest, Location, OpenOptions, Source};
 use seaworthy_sbom::documents::{self, Kind};
+use seaworthy_sbom::files::Selection;
 use seaworthy_sbom::format::{Format, Layout, WriteOptions};
 use seaworthy_sbom::github;
 use seaworthy_sbom::inventory::Inventory;
@@ -56,6 +57,8 @@ pub(crate) struct How {
     pub(crate) memory: Memory,
     /// How much of them.
     pub(crate) scope: Scope,
+    /// Which of their files are listed.
+    pub(crate) files: Selection,
 }
 
 /// Inventories one image. The name inside is the repository, or the name of the file or directory: paths of
@@ -66,8 +69,9 @@ pub(crate) async fn inventory(
     how: How,
     printer: &Printer,
 ) -> Outcome<Inventory> {
-    let How { memory, scope } = how;
-    let options = Options { created: context::source_date_epoch()?, memory, scope, ..Options::default() };
+    let How { memory, scope, files } = how;
+    let options =
+        Options { created: context::source_date_epoch()?, memory, scope, files, ..Options::default() };
     let total = target.image.layers.iter().map(|l| l.size).sum();
     let progress = LayerBar {
         bar: printer.bar(&format!("inventory {}", target.label()), total),
@@ -129,6 +133,7 @@ pub(super) fn outputs(args: &Formats, printer: &Printer) -> Outcome<Vec<Output>>
 pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -> Outcome {
     let outputs = outputs(&args.formats, printer)?;
     let Some(image) = &args.image else { return Err(Failure::usage("no image was named")) };
+    let files = Selection::from_name(&args.files).unwrap_or_default();
     let wanted = context::platforms(&args.platforms.platform)?;
     let opened = context::open(image, options).await?;
     let targets = context::targets(&opened, &wanted).await?;
@@ -150,7 +155,7 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
         args::Scope::Squashed => Scope::Squashed,
         args::Scope::AllLayers => Scope::AllLayers,
     };
-    let how = How { memory: args.cache.memory(&targets, printer), scope };
+    let how = How { memory: args.cache.memory(&targets, printer), scope, files };
     let mut gaps = 0;
     let mut all: Vec<Inventory> = Vec::new();
     for target in &targets {
@@ -208,24 +213,42 @@ pub(super) fn emit(
     inventory: &Inventory,
     printer: &Printer,
 ) -> Outcome<()> {
-    let bytes = match form {
-        Form::Json => json(inventory)?.into_bytes(),
-        Form::Table => format!("{head}{}", table(inventory)).into_bytes(),
-        Form::Document(Kind::GitHub) => snapshot(inventory)?,
-        Form::Document(kind) => {
-            let mut bytes = Vec::new();
-            documents::write(kind, inventory, Layout::Pretty, &mut bytes)?;
-            bytes
-        }
-    };
+    // Documents are written as they come: with all files of an image they are larger than the inventory.
     let Some(name) = file else {
-        printer.data(&String::from_utf8_lossy(&bytes));
-        return Ok(());
+        return match form {
+            Form::Document(kind) if kind != Kind::GitHub => {
+                Ok(documents::write(kind, inventory, Layout::Pretty, printer.sink())?)
+            }
+            _ => {
+                printer.data(&String::from_utf8_lossy(&bytes(form, head, inventory)?));
+                Ok(())
+            }
+        };
     };
-    let bytes = if form == Form::Table { anstream::adapter::strip_bytes(&bytes).into_vec() } else { bytes };
-    context::write_file(&PathBuf::from(name), &bytes, Access::Public)?;
+    context::write_file_with(&PathBuf::from(name), Access::Public, |out| match form {
+        Form::Document(kind) if kind != Kind::GitHub => {
+            Ok(documents::write(kind, inventory, Layout::Pretty, out)?)
+        }
+        _ => {
+            let bytes = bytes(form, head, inventory)?;
+            let plain = form == Form::Table;
+            let bytes = if plain { anstream::adapter::strip_bytes(&bytes).into_vec() } else { bytes };
+            out.write_all(&bytes).map_err(|e| Failure::local(format!("cannot write {name}: {e}")))
+        }
+    })?;
     printer.say(format!("wrote {name} ({} packages)", inventory.packages.len()));
     Ok(())
+}
+
+/// What is small, in one piece.
+fn bytes(form: Form, head: &str, inventory: &Inventory) -> Outcome<Vec<u8>> {
+    match form {
+        Form::Json => Ok(json(inventory)?.into_bytes()),
+        Form::Table => {
+            Ok(format!("{head}{}{}", table(inventory), super::files::findings(inventory)).into_bytes())
+        }
+        Form::Document(_) => snapshot(inventory),
+    }
 }
 
 /// A snapshot as GitHub's API takes it from a workflow, whose runner says which run it is.

@@ -4,6 +4,7 @@ use crate::cache::Key;
 use crate::catalogers::{self, field};
 use crate::collect::Collector;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 use crate::hidden;
 use crate::layer::{self, Facts, Pass};
 use crate::limits;
@@ -11,6 +12,7 @@ use crate::memory::Memory;
 use crate::squash::View;
 use seaworthy_oci::limits::{CONFIG_BYTES, LAYER_BYTES};
 use seaworthy_oci::{Algorithm, Descriptor, Digest, Image, ImageConfig, Pinned, Source};
+use seaworthy_sbom::files::Selection;
 use seaworthy_sbom::inventory::{Creator, Gap, Inventory, Layer, OsRelease, Subject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +52,8 @@ pub struct Options {
     pub threads: usize,
     /// How much of the image.
     pub scope: Scope,
+    /// Which files are listed with checksums. With none of them, none is hashed.
+    pub files: Selection,
     /// What is known of layers already, from other images of this run and from earlier runs.
     pub memory: Memory,
 }
@@ -61,6 +65,7 @@ impl Default for Options {
             created: None,
             threads: 2,
             scope: Scope::Squashed,
+            files: Selection::None,
             memory: Memory::default(),
         }
     }
@@ -143,8 +148,12 @@ pub async fn inventory(
         Scope::Squashed => None,
         Scope::AllLayers => Some((layers.clone(), digests.clone())),
     };
-    let view = View::squash(layers, digests, options.memory.names());
+    let mut view = View::squash(layers, digests, options.memory.names());
+    let tree = view.take_tree();
     collect(&view, None, &mut inventory);
+    if let Some(tree) = tree {
+        files::report(tree, &view, options.files, &mut inventory);
+    }
     inventory.normalize();
     if let Some((layers, digests)) = lower {
         hidden::add(&mut inventory, layers, digests, options.memory.names());
@@ -204,7 +213,9 @@ fn key(descriptor: &Descriptor, named: Option<&Digest>, options: &Options) -> Ke
         DiffIds::Skip => "no diff id",
         DiffIds::Compute => named.map_or(Algorithm::Sha256, Digest::algorithm).as_str(),
     };
-    let how = format!("{} {computed}", descriptor.media_type);
+    // Which of the files are listed is decided when all layers are there.
+    let files = if options.files == Selection::None { "no files" } else { "files" };
+    let how = format!("{} {computed}, {files}", descriptor.media_type);
     Key { digest: descriptor.digest.clone(), size: descriptor.size, how }
 }
 
@@ -277,6 +288,7 @@ async fn read_layers(
                 named: named(index).cloned(),
                 names: options.memory.names().clone(),
                 cancel: Arc::clone(&cancel.0),
+                files: options.files,
             };
             let (events, key) = (events.clone(), places[at].0.clone());
             running.spawn_blocking(move || {

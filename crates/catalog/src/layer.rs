@@ -8,12 +8,14 @@ use crate::catalogers::{self, Parsed};
 use crate::decompress::{Compression, Unpacked};
 use crate::elf::{More, Scanner};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{Sums, Table};
 use crate::pack::{Pack, pack, take};
 use crate::path::{self, Name};
 use crate::tar::{Entry, Kind, Reader, Tail};
 use crate::{DiffIds, limits};
 use seaworthy_oci::digest::Hasher;
 use seaworthy_oci::{BlobReader, Digest};
+use seaworthy_sbom::files::Selection;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub(crate) struct Pass {
     pub(crate) cancel: Arc<AtomicBool>,
     /// Names paths by eight bytes; one for all layers of an image.
     pub(crate) names: PathHasher,
+    /// Which files are asked for: whether any, as far as a layer is concerned.
+    pub(crate) files: Selection,
 }
 
 /// Eight bytes for a path (SipHash-2-4). Its key is random, or a secret of the cache's, so that nobody can build an
@@ -128,11 +132,14 @@ pub(crate) struct Facts {
     pub(crate) kept: BTreeMap<String, Kept>,
     /// What was left out.
     pub(crate) notes: Vec<Note>,
+    /// Regular files, where they are asked for.
+    pub(crate) files: Option<Table>,
 }
 
 impl Pack for Facts {
     fn pack(&self, out: &mut Vec<u8>) {
-        let Self { diff_id, entries, wanted_bytes, paths, symlinks, whiteouts, opaque, kept, notes } = self;
+        let Self { diff_id, entries, wanted_bytes, paths, symlinks, whiteouts, opaque, kept, notes, files } =
+            self;
         diff_id.pack(out);
         entries.pack(out);
         wanted_bytes.pack(out);
@@ -144,6 +151,7 @@ impl Pack for Facts {
         opaque.pack(out);
         kept.pack(out);
         notes.pack(out);
+        files.pack(out);
     }
 
     fn unpack(from: &mut &[u8]) -> Option<Self> {
@@ -161,6 +169,7 @@ impl Pack for Facts {
             opaque: Pack::unpack(from)?,
             kept: Pack::unpack(from)?,
             notes: Pack::unpack(from)?,
+            files: Pack::unpack(from)?,
         })
     }
 }
@@ -173,7 +182,7 @@ pub(crate) fn read(reader: BlobReader, pass: &Pass, report: &mut dyn FnMut(u64))
     let unpacked = Unpacked::open(reader, &pass.digest, hasher, Arc::clone(&pass.cancel), report)?;
     let compression = unpacked.compression();
     let mut tar = Reader::new(unpacked, &pass.digest);
-    let mut walk = Walk::new(&pass.names);
+    let mut walk = Walk::new(&pass.names, pass.files);
     let tail = match walk.run(&mut tar).and_then(|()| tar.finish()) {
         Ok(tail) => tail,
         Err(error) => {
@@ -237,10 +246,11 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(names: &'a PathHasher) -> Self {
+    fn new(names: &'a PathHasher, files: Selection) -> Self {
+        let files = (files != Selection::None).then(Table::default);
         Self {
             names,
-            facts: Facts::default(),
+            facts: Facts { files, ..Facts::default() },
             above: HashSet::new(),
             link_bytes: 0,
             wanted_bytes: 0,
@@ -252,12 +262,30 @@ impl<'a> Walk<'a> {
         while let Some(entry) = tar.next()? {
             match path::name(&entry.path) {
                 Name::Clean(path) if path.is_empty() => {}
+                Name::Clean(path) if self.facts.files.is_some() => self.listed(path, &entry, tar)?,
                 Name::Clean(path) => self.entry(path, &entry, tar)?,
                 Name::Bytes(path) => self.not_text(&path, &entry),
                 Name::Refused(why) => {
                     self.note(Some(path::shown(&entry.path)), format!("entry not taken: {why}"));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// An entry, which is listed among the files if it is one.
+    fn listed(&mut self, path: String, entry: &Entry, tar: &mut Reader<Unpacked<'_>>) -> Result<()> {
+        if path::split(&path).1.starts_with(".wh.") {
+            return self.entry(path, entry, tar);
+        }
+        if entry.kind == Kind::File {
+            tar.sum(Sums::of(&path, entry.size));
+        }
+        self.entry(path.clone(), entry, tar)?;
+        let sums = tar.summed()?;
+        if let Some(files) = &mut self.facts.files {
+            let left = limits::LAYER_WANTED_BYTES.saturating_sub(self.wanted_bytes);
+            self.wanted_bytes += files.take(&path, entry, sums, left);
         }
         Ok(())
     }
@@ -293,7 +321,8 @@ impl<'a> Walk<'a> {
     fn not_text(&mut self, path: &[u8], entry: &Entry) {
         self.remember(path, entry.kind);
         let lossy = String::from_utf8_lossy(path);
-        if entry.kind != Kind::Directory && catalogers::wanting(&lossy).is_some() {
+        let is_listed = self.facts.files.is_some() && matches!(entry.kind, Kind::File | Kind::HardLink);
+        if is_listed || entry.kind != Kind::Directory && catalogers::wanting(&lossy).is_some() {
             self.note(Some(format!("/{}", path::shown(path))), "not read: its name is no UTF-8".into());
         }
     }
@@ -338,7 +367,11 @@ impl<'a> Walk<'a> {
                         Kept::Unread("more than LAYER_WANTED_BYTES in this layer".into())
                     } else {
                         self.wanted_bytes += cataloger.weight(entry.size);
-                        match cataloger.parse(&path, &tar.data()?) {
+                        let content = tar.data()?;
+                        if let Some(files) = &mut self.facts.files {
+                            files.list(&path, &content);
+                        }
+                        match cataloger.parse(&path, &content) {
                             Ok(parsed) => Kept::Parsed(Arc::new(parsed)),
                             Err(why) => Kept::Unread(why),
                         }

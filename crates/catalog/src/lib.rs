@@ -24,6 +24,7 @@ mod collect;
 mod decompress;
 mod elf;
 mod error;
+mod files;
 mod hidden;
 mod image;
 mod layer;

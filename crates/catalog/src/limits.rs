@@ -13,6 +13,10 @@ pub const RATIO_GRACE: u64 = 64 << 20;
 pub const LAYER_ENTRIES: u64 = 1_000_000;
 /// Entries of all layers of an image: each costs eight bytes until the layers are squashed.
 pub const IMAGE_ENTRIES: u64 = 4_000_000;
+/// Files of one layer, where files are asked for: a full desktop has half a million. Each takes 200 bytes.
+pub const LAYER_FILES: usize = 600_000;
+/// Files of an image, as all its layers leave them.
+pub const IMAGE_FILES: usize = 800_000;
 /// One PAX header or GNU long name; a path cannot be longer than 4096 bytes.
 pub const TAR_EXTENSION_BYTES: u64 = 1 << 20;
 /// `PATH_MAX` of Linux: no runtime unpacks a longer one.

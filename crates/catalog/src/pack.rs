@@ -213,6 +213,27 @@ impl Pack for &'static str {
     }
 }
 
+impl Pack for Box<str> {
+    fn pack(&self, out: &mut Vec<u8>) {
+        self.len().pack(out);
+        out.extend_from_slice(self.as_bytes());
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        std::str::from_utf8(take_counted(from)?).ok().map(Self::from)
+    }
+}
+
+impl<const N: usize> Pack for [u8; N] {
+    fn pack(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        take(from, N)?.try_into().ok()
+    }
+}
+
 impl<T: Pack> Pack for Option<T> {
     fn pack(&self, out: &mut Vec<u8>) {
         self.is_some().pack(out);

@@ -6,6 +6,7 @@
 //! followed inside the image, never out of it.
 
 use crate::catalogers::Parsed;
+use crate::files::Tree;
 use crate::layer::{Facts, Kept, PathHasher};
 use crate::{limits, path};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,6 +31,8 @@ pub(crate) struct View {
     files: BTreeMap<String, History>,
     symlinks: BTreeMap<String, String>,
     digests: Vec<String>,
+    /// All files, where they are asked for.
+    tree: Option<Tree>,
 }
 
 impl View {
@@ -44,7 +47,7 @@ impl View {
 
     /// Nothing yet, of layers with these digests.
     pub(crate) fn empty(digests: Vec<String>) -> Self {
-        Self { files: BTreeMap::new(), symlinks: BTreeMap::new(), digests }
+        Self { files: BTreeMap::new(), symlinks: BTreeMap::new(), digests, tree: None }
     }
 
     /// How much happened to wanted files and links so far: what does not change it, changes nothing for catalogers.
@@ -108,6 +111,21 @@ impl View {
             let why = format!("a hard link to {}, which was not read", path::shown(target.as_bytes()));
             self.set(file, layer, State::Unread(why));
         }
+        if let Some(table) = facts.files {
+            let mut tree = self.tree.take().unwrap_or_default();
+            tree.lay(layer, table, |path| self.place(path));
+            self.tree = Some(tree);
+        }
+    }
+
+    /// All files as the last layer leaves them, where they are asked for.
+    pub(crate) fn take_tree(&mut self) -> Option<Tree> {
+        self.tree.take()
+    }
+
+    /// Whether a link stands at this place.
+    pub(crate) fn is_link(&self, place: &str) -> bool {
+        self.symlinks.contains_key(place)
     }
 
     fn set(&mut self, path: String, layer: usize, state: State) {
@@ -120,6 +138,9 @@ impl View {
 
     /// Takes away what `gone` says, among the paths that begin with `start`.
     fn remove(&mut self, layer: usize, gone: impl Fn(&str) -> bool, start: &str) {
+        if let Some(tree) = &mut self.tree {
+            tree.remove(&gone, start);
+        }
         let from_start = || (std::ops::Bound::Included(start), std::ops::Bound::Unbounded);
         for (path, history) in self.files.range_mut::<str, _>(from_start()) {
             if !path.starts_with(start) {

@@ -7,6 +7,7 @@
 //! wanted one is told that it was not read.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::Sums;
 use crate::limits;
 use std::ops::ControlFlow;
 
@@ -49,6 +50,8 @@ pub(crate) struct Entry {
     pub(crate) link: Vec<u8>,
     /// The bytes that follow.
     pub(crate) size: u64,
+    /// Permissions, as far as they are a number.
+    pub(crate) mode: u32,
 }
 
 /// What stands after the end of an archive.
@@ -84,6 +87,8 @@ pub(crate) struct Reader<I> {
     headers: u64,
     /// A global PAX header tried to name or size entries.
     global: bool,
+    /// Sees the data of the current entry, however it is read.
+    tap: Option<Sums>,
     on: String,
 }
 
@@ -99,6 +104,7 @@ impl<I: Input> Reader<I> {
             padding: 0,
             headers: 0,
             global: false,
+            tap: None,
             on: on.to_string(),
         }
     }
@@ -106,6 +112,17 @@ impl<I: Input> Reader<I> {
     /// The input, for what is to be done after the end.
     pub(crate) fn input(&mut self) -> &mut I {
         &mut self.input
+    }
+
+    /// Sums up the data of the current entry, whoever reads it or not. Ends with [`Reader::summed`].
+    pub(crate) fn sum(&mut self, sums: Sums) {
+        self.tap = Some(sums);
+    }
+
+    /// Reads what is left of the current entry's data, and gives back what [`Reader::sum`] began.
+    pub(crate) fn summed(&mut self) -> Result<Option<Sums>> {
+        self.show(&mut |_| ControlFlow::Continue(()))?;
+        Ok(self.tap.take())
     }
 
     /// Headers that were read so far, extension headers included.
@@ -183,6 +200,9 @@ impl<I: Input> Reader<I> {
             out.extend_from_slice(&chunk[..n]);
             self.pos += n;
         }
+        if let Some(tap) = &mut self.tap {
+            tap.update(&out);
+        }
         self.data = 0;
         Ok(out)
     }
@@ -198,6 +218,9 @@ impl<I: Input> Reader<I> {
                 return Err(self.error(ErrorKind::Truncated("the tar ends inside an entry".into())));
             }
             let flow = look(chunk.get(..n).unwrap_or_default());
+            if let Some(tap) = &mut self.tap {
+                tap.update(self.buf.get(self.pos..self.pos + n).unwrap_or_default());
+            }
             self.pos += n;
             self.data -= n as u64;
             if flow.is_break() {
@@ -275,7 +298,8 @@ impl<I: Input> Reader<I> {
             self.skip_sparse_map(header)?;
         }
         self.expect_data(size)?;
-        Ok(Entry { path, kind, link, size })
+        let mode = header.mode();
+        Ok(Entry { path, kind, link, size, mode })
     }
 
     /// `size` bytes of data follow, and padding to a full block.
@@ -383,6 +407,10 @@ impl Header<'_> {
 
     fn link(&self) -> &[u8] {
         &self.0[157..257]
+    }
+
+    fn mode(&self) -> u32 {
+        octal(&self.0[100..108]).and_then(|mode| u32::try_from(mode & 0o7777).ok()).unwrap_or_default()
     }
 
     fn size(&self) -> Option<u64> {

@@ -330,7 +330,7 @@ impl Selection {
 pub struct FileFindings {
     /// Which files are listed.
     pub listed: Selection,
-    /// Regular files in the image; another name of the same content counts as one.
+    /// Regular files in the image, each by all of its names.
     pub files: u64,
     /// Of these, the ones that a package owns.
     pub owned: u64,

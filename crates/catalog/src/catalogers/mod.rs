@@ -17,7 +17,7 @@ mod locks;
 mod npm;
 mod os_release;
 mod python;
-mod rpm;
+pub(crate) mod rpm;
 
 use crate::collect::Collector;
 use crate::elf::Elf;

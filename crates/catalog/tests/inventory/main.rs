@@ -4,6 +4,7 @@
 
 mod cache;
 mod executables;
+mod files;
 mod fixtures;
 mod hidden;
 mod hostile;

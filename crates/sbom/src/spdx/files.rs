@@ -8,12 +8,12 @@
 //! the inventory they come from.
 
 use super::model::{Checksum, Relationship};
-use crate::files::{self, FILE_MARK, File, Reader, Selection, Writer};
+use crate::files::{self, FILE_MARK, File, Reader, Writer};
 use crate::inventory::Inventory;
 use crate::json;
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A property for a code that the files in the document do not give.
@@ -178,7 +178,9 @@ pub(super) fn owned(relationship: &Relationship, files: &mut Reader) -> bool {
 /// The verification codes of the packages whose files are all listed with SHA-1, by id.
 #[cfg(feature = "documents")]
 pub(super) fn codes(inventory: &Inventory) -> BTreeMap<&str, String> {
+    use crate::files::Selection;
     use sha1::Digest as _;
+    use std::collections::HashSet;
     let partial = inventory.file_findings.as_ref().is_some_and(|f| f.listed < Selection::Owned);
     let mut sums: HashMap<&str, Vec<&[u8; 20]>> = HashMap::new();
     let mut without = HashSet::new();

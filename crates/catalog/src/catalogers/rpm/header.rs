@@ -23,6 +23,10 @@ pub(super) mod tag {
     pub(crate) const URL: u32 = 1020;
     pub(crate) const ARCH: u32 = 1022;
     pub(crate) const OLD_FILENAMES: u32 = 1027;
+    pub(crate) const FILE_STATES: u32 = 1029;
+    pub(crate) const FILE_MODES: u32 = 1030;
+    pub(crate) const FILE_DIGESTS: u32 = 1035;
+    pub(crate) const FILE_FLAGS: u32 = 1037;
     pub(crate) const SOURCE_RPM: u32 = 1044;
     pub(crate) const PROVIDES: u32 = 1047;
     pub(crate) const REQUIRES: u32 = 1049;
@@ -34,6 +38,9 @@ pub(super) mod tag {
     pub(crate) const MODULARITY_LABEL: u32 = 5096;
 }
 
+const CHAR: u32 = 1;
+const INT8: u32 = 2;
+const INT16: u32 = 3;
 const INT32: u32 = 4;
 const STRING: u32 = 6;
 const STRING_ARRAY: u32 = 8;
@@ -96,6 +103,24 @@ impl<'a> Header<'a> {
             return None;
         }
         array(self.data, start.checked_add(at.checked_mul(4)?)?).map(u32::from_be_bytes)
+    }
+
+    /// A number of a tag whose numbers have two bytes.
+    pub(super) fn short(&self, tag: u32, at: usize) -> Option<u16> {
+        let (kind, start, count) = self.index.get(&tag)?;
+        if *kind != INT16 || at >= *count {
+            return None;
+        }
+        array(self.data, start.checked_add(at.checked_mul(2)?)?).map(u16::from_be_bytes)
+    }
+
+    /// A number of a tag whose numbers have one byte.
+    pub(super) fn byte(&self, tag: u32, at: usize) -> Option<u8> {
+        let (kind, start, count) = self.index.get(&tag)?;
+        if ![CHAR, INT8].contains(kind) || at >= *count {
+            return None;
+        }
+        self.data.get(start.checked_add(at)?).copied()
     }
 
     /// Paths of the package's files, without the slash before them, up to [`limits::RPM_FILES`].

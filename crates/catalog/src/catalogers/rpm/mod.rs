@@ -8,7 +8,10 @@
 mod bdb;
 mod header;
 mod ndb;
+mod owned;
 mod sqlite;
+
+pub(crate) use owned::{RpmPackage, files, is_database};
 
 use super::{Cataloger, Fact, Parsed, field, proves_language_package};
 use crate::collect::Collector;
@@ -78,6 +81,15 @@ fn role(path: &str) -> Option<Role> {
     }
 }
 
+/// How the headers of the database at `path` are found.
+fn walk(path: &str) -> fn(&[u8], Each<'_>) -> Result<(), String> {
+    match role(path) {
+        Some(Role::Sqlite) => sqlite::headers,
+        Some(Role::Ndb) => ndb::headers,
+        _ => bdb::headers,
+    }
+}
+
 impl Cataloger for Rpm {
     fn name(&self) -> &'static str {
         "rpm"
@@ -100,10 +112,8 @@ impl Cataloger for Rpm {
     }
 
     fn parse(&self, path: &str, content: &[u8]) -> Result<Parsed, String> {
-        let walk: fn(&[u8], Each<'_>) -> Result<(), String> = match role(path) {
-            Some(Role::Sqlite) => sqlite::headers,
-            Some(Role::Ndb) => ndb::headers,
-            Some(Role::Bdb) => bdb::headers,
+        let walk = match role(path) {
+            Some(Role::Sqlite | Role::Ndb | Role::Bdb) => walk(path),
             Some(Role::Manifest1) => return Ok(manifest(content, nevra)),
             Some(Role::Manifest2) => return Ok(manifest(content, row)),
             Some(Role::Log) if !content.is_empty() => {
