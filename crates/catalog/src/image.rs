@@ -331,14 +331,8 @@ async fn read_layers(
                     layer::check_diff_id(&facts, named(index), &manifest.layers[index].digest)?;
                     entries += facts.entries;
                     wanted += facts.wanted_bytes;
-                    for (sum, limit, value) in [
-                        (entries, "IMAGE_ENTRIES", limits::IMAGE_ENTRIES),
-                        (wanted, "IMAGE_WANTED_BYTES", limits::IMAGE_WANTED_BYTES),
-                    ] {
-                        if sum > value {
-                            let kind = ErrorKind::LimitExceeded { limit, value };
-                            return Err(Error::new("read layers of image", &manifest.config.digest, kind));
-                        }
+                    if let Some(kind) = over(entries, wanted) {
+                        return Err(Error::new("read layers of image", &manifest.config.digest, kind));
                     }
                     progress.layer_finished(index);
                     done[index] = Some(Arc::clone(&facts));
@@ -350,4 +344,31 @@ async fn read_layers(
     // It may look at many files; whether it could is no part of the inventory.
     let _ = spawn_blocking(move || memory.image_done()).await;
     Ok(done.into_iter().flatten().collect())
+}
+
+/// Whether the layers of an image come to more than an image may have.
+fn over(entries: u64, wanted: u64) -> Option<ErrorKind> {
+    let sums = [
+        (entries, "IMAGE_ENTRIES", limits::IMAGE_ENTRIES),
+        (wanted, "IMAGE_WANTED_BYTES", limits::IMAGE_WANTED_BYTES),
+    ];
+    let over = sums.into_iter().find(|(sum, _, value)| sum > value);
+    over.map(|(_, limit, value)| ErrorKind::LimitExceeded { limit, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Layers that come to four million entries would be two gigabytes of test.
+    #[test]
+    fn an_image_is_bounded_at_limit_plus_one() {
+        assert_eq!(over(limits::IMAGE_ENTRIES, limits::IMAGE_WANTED_BYTES), None);
+        let name = |kind| match kind {
+            Some(ErrorKind::LimitExceeded { limit, .. }) => limit,
+            _ => "none",
+        };
+        assert_eq!(name(over(limits::IMAGE_ENTRIES + 1, 0)), "IMAGE_ENTRIES");
+        assert_eq!(name(over(0, limits::IMAGE_WANTED_BYTES + 1)), "IMAGE_WANTED_BYTES");
+    }
 }

@@ -3,7 +3,7 @@
 //! One paragraph a package, one letter a field (apk-tools, "APKINDEX format" and the installed database).
 //! Letters have a case: `P` is the name, `p` what it provides.
 
-use super::{Cataloger, Fact, Parsed, field, proves_language_package};
+use super::{Cataloger, Fact, Parsed, dependencies_left_out, field, proves_language_package};
 use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
@@ -144,7 +144,7 @@ fn database(text: &str) -> Parsed {
     let mut current = Entry::default();
     let mut begun = false;
     let mut directory = String::new();
-    let mut untold = 0_usize;
+    let (mut untold, mut left_out) = (0_usize, 0_usize);
     for line in text.lines().chain(std::iter::once("")) {
         if line.is_empty() {
             if !begun {
@@ -183,13 +183,25 @@ fn database(text: &str) -> Parsed {
             "m" => current.maintainer = value(),
             "U" => current.homepage = value(),
             "T" => current.summary = value(),
-            "D" => current.depends = names(text),
-            "p" => current.provides = names(text),
+            "D" | "p" => {
+                let named = text.split_whitespace().count();
+                notes.extend(
+                    dependencies_left_out(&current.name, named).filter(|_| notes.len() < limits::GAPS),
+                );
+                match letter {
+                    "D" => current.depends = names(text),
+                    _ => current.provides = names(text),
+                }
+            }
             "F" => directory = text.to_owned(),
             "R" => {
                 let file = path::join(&directory, text);
-                if proves_language_package(&file) && current.files.len() < limits::LAYER_WANTED_FILES {
-                    current.files.push(file);
+                if proves_language_package(&file) {
+                    if current.files.len() < limits::LAYER_WANTED_FILES {
+                        current.files.push(file);
+                    } else {
+                        left_out += 1;
+                    }
                 }
             }
             _ => {}
@@ -197,6 +209,11 @@ fn database(text: &str) -> Parsed {
     }
     if untold > 0 {
         notes.push(format!("{untold} further paragraphs could not be read"));
+    }
+    if left_out > 0 {
+        notes.push(format!(
+            "{left_out} files of packages that own more than LAYER_WANTED_FILES were left out"
+        ));
     }
     Parsed { fact: Fact::Apk(entries), notes }
 }

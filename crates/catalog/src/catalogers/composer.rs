@@ -4,7 +4,7 @@
 //! and licences are those of each package's own `composer.json` and of the archive it came from. A root package is
 //! not in it.
 
-use super::{Cataloger, Fact, Parsed, field};
+use super::{Cataloger, Fact, Parsed, dependencies_left_out, field};
 use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
@@ -106,7 +106,11 @@ pub(super) fn entries(list: &Value) -> Result<(Vec<Entry>, Vec<String>), String>
     let (mut found, mut notes) = (Vec::new(), Vec::new());
     for value in list {
         match entry(value) {
-            Some(entry) => found.push(entry),
+            Some(entry) => {
+                let named = value.get("require").and_then(Value::as_object).map_or(0, |all| all.len());
+                notes.extend(dependencies_left_out(&entry.name, named));
+                found.push(entry);
+            }
             None => {
                 let name = value.get("name").and_then(Value::as_str).unwrap_or_default();
                 notes.push(format!("'{}' has no proper name and version", path::shown(name.as_bytes())));

@@ -5,7 +5,10 @@
 //! `unpacked`, `half-configured` and the two `triggers-` states (dpkg(1), "Package states"). What was
 //! removed and not purged (`config-files`) does not. `half-installed` is broken and becomes a gap.
 
-use super::{Cataloger, Fact, Parsed, copyright, field, paragraphs, proves_language_package, value};
+use super::{
+    Cataloger, Fact, Parsed, copyright, dependencies_left_out, field, paragraphs, proves_language_package,
+    value,
+};
 use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
@@ -91,8 +94,7 @@ impl Cataloger for Dpkg {
             Some(Role::List) => {
                 let files = text.lines().filter_map(|line| line.strip_prefix('/'));
                 let wanted = files.filter(|file| proves_language_package(file));
-                Ok(Fact::DebFiles(wanted.take(limits::LAYER_WANTED_FILES).map(str::to_owned).collect())
-                    .into())
+                Ok(Fact::DebFiles(wanted.map(str::to_owned).collect()).into())
             }
             Some(Role::Copyright) => Ok(Fact::Copyright(copyright::licences(&text)).into()),
             None => Ok(Fact::Nothing.into()),
@@ -273,7 +275,15 @@ fn database(text: &str, missing: Missing) -> Parsed {
                 notes.push(format!("more than {} packages", limits::DATABASE_PACKAGES));
                 break;
             }
-            Ok(Some(entry)) => entries.push(entry),
+            Ok(Some(entry)) => {
+                let count = |list| value(&paragraph, list).unwrap_or_default().split(',').count();
+                for named in [count("Pre-Depends") + count("Depends"), count("Provides")] {
+                    notes.extend(
+                        dependencies_left_out(&entry.name, named).filter(|_| notes.len() < limits::GAPS),
+                    );
+                }
+                entries.push(entry);
+            }
             Ok(None) => {}
             Err(why) if notes.len() < limits::GAPS => notes.push(why),
             Err(_) => untold += 1,
@@ -327,9 +337,7 @@ fn entry(paragraph: &[(&str, String)], missing: Missing) -> Result<Option<Entry>
             }
         }
     }
-    if depends.len() > limits::DEPENDENCIES {
-        depends.clear();
-    }
+    depends.truncate(limits::DEPENDENCIES);
     let provides = value(paragraph, "Provides").unwrap_or_default();
     Ok(Some(Entry {
         version,

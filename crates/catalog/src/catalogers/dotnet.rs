@@ -6,7 +6,7 @@
 //! self-contained application, and are listed under the name of the package they are. What it cannot know: a
 //! library whose file was removed afterwards, and licences.
 
-use super::{Cataloger, Fact, Parsed, field};
+use super::{Cataloger, Fact, Parsed, dependencies_left_out, field};
 use crate::collect::Collector;
 use crate::limits;
 use crate::pack::pack;
@@ -107,14 +107,17 @@ fn libraries(content: &[u8]) -> Result<Parsed, String> {
         return Err(format!("{} libraries, more than the limit of {}", all.len(), limits::DATABASE_PACKAGES));
     }
     let mut needs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut notes = Vec::new();
     let targets = json.get("targets").and_then(Value::as_object).into_iter().flatten();
     for (library, target) in targets.filter_map(|(_, target)| target.as_object()).flatten() {
         let names = target.get("dependencies").and_then(Value::as_object).into_iter().flatten();
         let known = needs.entry(library).or_default();
         let room = limits::DEPENDENCIES.saturating_sub(known.len());
+        let named = target.get("dependencies").and_then(Value::as_object).map_or(0, |all| all.len());
+        notes.extend(dependencies_left_out(library, known.len() + named));
         known.extend(names.map(|(name, _)| plain_name(name).to_owned()).take(room));
     }
-    let (mut found, mut notes) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
     for (key, library) in all {
         let kind = library.get("type").and_then(Value::as_str).and_then(field).unwrap_or_default();
         let Some((name, version)) =

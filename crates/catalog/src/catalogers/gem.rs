@@ -6,7 +6,7 @@
 //! fact, and a gemspec without a literal name and version is not taken. What it cannot know: the dependencies
 //! of gems whose gemspec is no generated one.
 
-use super::{Cataloger, Fact, Parsed, field};
+use super::{Cataloger, Fact, Parsed, dependencies_left_out, field};
 use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
@@ -53,7 +53,12 @@ impl Cataloger for Gem {
     }
 
     fn parse(&self, _: &str, content: &[u8]) -> Result<Parsed, String> {
-        spec(&String::from_utf8_lossy(content)).map(|found| Fact::Gem(Box::new(found)).into())
+        let text = String::from_utf8_lossy(content);
+        let found = spec(&text)?;
+        let named =
+            text.lines().filter(|l| l.contains(".add_dependency") || l.contains(".add_runtime_dependency"));
+        let notes = dependencies_left_out(&found.name, named.count()).into_iter().collect();
+        Ok(Parsed { fact: Fact::Gem(Box::new(found)), notes })
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {

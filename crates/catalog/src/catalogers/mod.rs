@@ -189,6 +189,14 @@ pub(crate) fn reader_of(path: &str, parsed: &Parsed) -> Option<&'static dyn Cata
     }
 }
 
+/// Says so where `owner` names more dependencies than are kept.
+pub(crate) fn dependencies_left_out(owner: &str, named: usize) -> Option<String> {
+    (named > limits::DEPENDENCIES).then(|| {
+        let owner = crate::path::shown(owner.as_bytes());
+        format!("{owner} names {named} dependencies, more than the limit of {}", limits::DEPENDENCIES)
+    })
+}
+
 /// A field's text, bounded, without control characters at its ends; `None` where nothing is left.
 pub(crate) fn field(text: &str) -> Option<String> {
     let text = text.trim();

@@ -9,7 +9,7 @@
 //! `platform_system` are made for Linux; every other comparison (the Python version, say) counts as true:
 //! an edge to something installed is the likelier truth.
 
-use super::{Cataloger, Fact, Parsed, field};
+use super::{Cataloger, Fact, Parsed, dependencies_left_out, field};
 use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
@@ -86,7 +86,12 @@ impl Cataloger for Python {
         if path.ends_with(DIRECT_URL) {
             return direct_url(content).map(|found| Fact::DirectUrl(found).into());
         }
-        dist(&String::from_utf8_lossy(content)).map(|found| Fact::Python(Box::new(found)).into())
+        let text = String::from_utf8_lossy(content);
+        let found = dist(&text)?;
+        let headers = text.lines().take_while(|line| !line.is_empty());
+        let named = headers.filter(|line| line.to_ascii_lowercase().starts_with("requires-dist:")).count();
+        let notes = dependencies_left_out(&found.name, named).into_iter().collect();
+        Ok(Parsed { fact: Fact::Python(Box::new(found)), notes })
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {

@@ -289,3 +289,31 @@ impl<F: Fn(&str) -> Option<String>> Directories<F> {
         if to == dir { Some(file) } else { Some(path::join(to, base).into()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_bounded_at_limit_plus_one() {
+        let fill = |count: usize| {
+            let mut table = Table::default();
+            (0..count).for_each(|at| table.put(&at.to_string(), Entry::Unread("")));
+            table
+        };
+        assert_eq!(fill(limits::LAYER_FILES).left_out, 0);
+        assert_eq!(fill(limits::LAYER_FILES + 1).left_out, 1);
+        let mut tree = Tree::default();
+        let place = |path: &str| Some(path.to_owned());
+        tree.lay(0, fill(limits::LAYER_FILES), place);
+        tree.lay(1, fill(limits::LAYER_FILES), place);
+        assert_eq!(tree.left_out, 0, "the same files in another layer are no further ones");
+        let more = |from: usize| {
+            let mut table = Table::default();
+            (from..=limits::IMAGE_FILES).for_each(|at| table.put(&at.to_string(), Entry::Unread("")));
+            table
+        };
+        tree.lay(2, more(limits::LAYER_FILES), place);
+        assert_eq!((tree.left_out, tree.files.len()), (1, limits::IMAGE_FILES));
+    }
+}

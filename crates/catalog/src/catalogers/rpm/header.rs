@@ -89,6 +89,11 @@ impl<'a> Header<'a> {
         })
     }
 
+    /// How many values a tag claims to have.
+    pub(super) fn count(&self, tag: u32) -> usize {
+        self.index.get(&tag).map_or(0, |(.., count)| *count)
+    }
+
     /// The first string of a tag, bounded, without blanks around it.
     pub(super) fn text(&self, tag: u32) -> Option<String> {
         let text = self.strings(tag).next()?;

@@ -13,7 +13,7 @@ mod sqlite;
 
 pub(crate) use owned::{RpmPackage, files, is_database};
 
-use super::{Cataloger, Fact, Parsed, field, proves_language_package};
+use super::{Cataloger, Fact, Parsed, dependencies_left_out, field, proves_language_package};
 use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
@@ -289,6 +289,15 @@ impl Database {
         };
         if entry.name == "gpg-pubkey" {
             return Ok(());
+        }
+        for tag in [tag::PROVIDES, tag::REQUIRES] {
+            self.notes.extend(
+                dependencies_left_out(&entry.name, header.count(tag))
+                    .filter(|_| self.notes.len() < limits::GAPS),
+            );
+        }
+        if header.count(tag::BASENAMES).max(header.count(tag::OLD_FILENAMES)) > limits::RPM_FILES {
+            self.notes.push(format!("{}: more files than RPM_FILES, further ones were not read", entry.name));
         }
         let at = self.entries.len();
         let strings = |tag| {
