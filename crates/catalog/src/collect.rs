@@ -74,6 +74,11 @@ impl<'v> Collector<'v> {
         }
     }
 
+    /// Whether a package brought the file at this place.
+    pub(crate) fn is_owned(&self, place: &str) -> bool {
+        self.owners.contains_key(place)
+    }
+
     /// Something was left out.
     pub(crate) fn gap(&mut self, path: String, reason: impl Into<String>, found_by: &'static str) {
         let told = self.told.entry(found_by).or_default();
@@ -157,7 +162,9 @@ fn merge(drafts: Vec<Draft>, os: Option<&OsRelease>, view: &View) -> (Vec<Packag
     let mut merged_into = Vec::with_capacity(drafts.len());
     for mut draft in drafts {
         let package = &mut draft.package;
-        package.purl = purl::of(package, os);
+        // A cataloger that knows better than the ecosystem's rule has said so.
+        let given = package.purl.take().and_then(|given| purl::canonical(&given));
+        package.purl = given.or_else(|| purl::of(package, os));
         let identity = package.purl.clone().unwrap_or_else(|| {
             // No purl can be made of it: it stays alone with its place.
             let place = package.evidence.first().map(|e| e.path.as_str()).unwrap_or_default();

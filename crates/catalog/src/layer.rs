@@ -393,7 +393,7 @@ impl<'a> Walk<'a> {
 
     /// A file that no cataloger wants by its name may be an executable that says what is in it.
     fn executable(&mut self, path: String, tar: &mut Reader<Unpacked<'_>>) -> Result<()> {
-        let mut scanner = Scanner::new();
+        let mut scanner = Scanner::new(&path);
         tar.show(&mut |bytes| match scanner.feed(bytes) {
             More::Wanted => ControlFlow::Continue(()),
             More::Enough => ControlFlow::Break(()),

@@ -27,6 +27,7 @@ mod error;
 mod files;
 mod hidden;
 mod image;
+mod known;
 mod layer;
 pub mod limits;
 mod memory;

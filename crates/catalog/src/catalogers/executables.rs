@@ -18,7 +18,7 @@ pub(crate) struct Go;
 pub(crate) struct Rust;
 
 /// How certain a finding is, where it is not proven.
-const CONFIDENCE: &str = "seaworthy:confidence";
+pub(super) const CONFIDENCE: &str = "seaworthy:confidence";
 
 /// Whether a distribution's package may have an executable at `path`: in a directory for programs.
 pub(super) fn is_likely(path: &str) -> bool {
@@ -51,8 +51,8 @@ impl Cataloger for Go {
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
         for (path, last, elf) in executables(view) {
             for build in &elf.go {
-                let named = named(view, path);
-                let mut found = Found { view, out, path, last, origin: build.origin, named };
+                let mut found = Found::new(view, out, path, last);
+                found.origin = build.origin;
                 found.go(build);
                 if build.main.is_none() && build.deps.is_empty() && build.origin == Origin::Own {
                     let why = "a Go program without module information: its modules are not known";
@@ -92,8 +92,7 @@ impl Cataloger for Rust {
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
         for (path, last, elf) in executables(view) {
-            let named = named(view, path);
-            let mut found = Found { view, out, path, last, origin: Origin::Own, named };
+            let mut found = Found::new(view, out, path, last);
             found.audit(elf);
             for (name, version) in &elf.paths {
                 let mut package = Package::new(Ecosystem::Cargo, name, Some(version.clone()));
@@ -104,7 +103,8 @@ impl Cataloger for Rust {
     }
 }
 
-fn executables(view: &View) -> impl Iterator<Item = (&str, usize, &Elf)> {
+/// The executables of the final view that say something.
+pub(super) fn executables(view: &View) -> impl Iterator<Item = (&str, usize, &Elf)> {
     view.parsed().filter_map(|(path, layer, parsed)| match &parsed.fact {
         Fact::Elf(elf) => Some((path, layer, elf.as_ref())),
         _ => None,
@@ -112,7 +112,7 @@ fn executables(view: &View) -> impl Iterator<Item = (&str, usize, &Elf)> {
 }
 
 /// One executable whose packages are being added.
-struct Found<'a, 'v> {
+pub(super) struct Found<'a, 'v> {
     view: &'a View,
     out: &'a mut Collector<'v>,
     path: &'a str,
@@ -135,8 +135,14 @@ fn named(view: &View, path: &str) -> Option<Snapshots<(String, String)>> {
     (history.len() > 1).then(|| Snapshots::new(&[history], keys))
 }
 
-impl Found<'_, '_> {
-    fn add(&mut self, mut package: Package) -> usize {
+impl<'a, 'v> Found<'a, 'v> {
+    /// The executable at `path`, as `last` wrote it.
+    pub(super) fn new(view: &'a View, out: &'a mut Collector<'v>, path: &'a str, last: usize) -> Self {
+        Self { view, out, path, last, origin: Origin::Own, named: named(view, path) }
+    }
+
+    /// Takes a package that the executable proves.
+    pub(super) fn add(&mut self, mut package: Package) -> usize {
         package.evidence.push(Evidence {
             path: format!("/{}", self.path),
             layer: self.view.digest(self.last).map(str::to_owned),
@@ -206,6 +212,8 @@ fn names(elf: &Elf) -> Vec<(String, String)> {
         all.extend(modules.map(|m| (m.path.clone(), m.version.clone())));
         all.extend(go_version(&build.go).map(|version| ("stdlib".to_owned(), version.to_owned())));
     }
+    let programs = elf.programs.iter().filter_map(|p| Some((p.program()?.name.clone(), p.version.clone())));
+    all.extend(programs);
     let crates = elf.audit.iter().flat_map(|audit| &audit.crates);
     all.extend(crates.map(|c| (c.name.clone(), c.version.clone())));
     all

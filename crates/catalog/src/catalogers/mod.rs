@@ -16,6 +16,7 @@ mod java;
 mod locks;
 mod npm;
 mod os_release;
+mod programs;
 mod python;
 pub(crate) mod rpm;
 
@@ -163,6 +164,7 @@ pub(crate) const ALL: &[&dyn Cataloger] = &[
     &dotnet::Dotnet,
     &executables::Go,
     &executables::Rust,
+    &programs::Programs,
     &locks::Locks,
 ];
 
@@ -175,7 +177,9 @@ pub(crate) fn wanting(path: &str) -> Option<(&'static dyn Cataloger, u64)> {
 pub(crate) fn proves_language_package(path: &str) -> bool {
     let readers: [&dyn Cataloger; 6] =
         [&python::Python, &npm::Npm, &java::Java, &gem::Gem, &composer::Composer, &dotnet::Dotnet];
-    readers.iter().any(|reader| reader.wants(path).is_some()) || executables::is_likely(path)
+    readers.iter().any(|reader| reader.wants(path).is_some())
+        || executables::is_likely(path)
+        || crate::known::is_known(path)
 }
 
 /// Who speaks for a file that was read.
@@ -184,6 +188,7 @@ pub(crate) fn reader_of(path: &str, parsed: &Parsed) -> Option<&'static dyn Cata
         Fact::Elf(elf) if elf.go.is_empty() && (elf.audit.is_some() || !elf.paths.is_empty()) => {
             Some(&executables::Rust)
         }
+        Fact::Elf(elf) if elf.go.is_empty() && !elf.programs.is_empty() => Some(&programs::Programs),
         Fact::Elf(_) => Some(&executables::Go),
         _ => wanting(path).map(|(cataloger, _)| cataloger),
     }

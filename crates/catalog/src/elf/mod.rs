@@ -13,6 +13,9 @@
 //!   dropped unless its first bytes are those of the JSON that is expected. Where there is none, the paths of
 //!   crates in panic messages name crates and versions: less certain, and said so.
 //!
+//! - **Known programs** ([`crate::known`]): the version strings of programs that have such a name. Where there is
+//!   something to look for, it is looked for to the end of the file, in Go programs too.
+//!
 //! A Go program is told by the note with its build id at its start; in it nothing of Rust is looked for,
 //! and after its own build information nothing at all. Files that are not ELF programs or shared objects
 //! (objects, kernel modules, core files among them) cost four bytes.
@@ -38,6 +41,7 @@ mod paths;
 pub(crate) use auditable::{Audit, Linked, Role};
 pub(crate) use go::{Build, Module, Origin};
 
+use crate::known::{self, Matcher};
 use crate::limits;
 use crate::pack::pack;
 use memchr::{memchr_iter, memmem};
@@ -57,6 +61,8 @@ pub(crate) struct Elf {
     pub(crate) audit: Option<Audit>,
     /// Crates that panic paths name; empty where there is an audit.
     pub(crate) paths: BTreeSet<(String, String)>,
+    /// Known programs by their version strings.
+    pub(crate) programs: Vec<known::Found>,
     /// What was seen and could not be read.
     pub(crate) notes: Vec<String>,
 }
@@ -69,7 +75,7 @@ impl Elf {
         const EACH: usize = 256;
         let go: usize = self.go.iter().map(|b| b.deps.len() + b.settings.len() + 1).sum();
         let rust = self.audit.as_ref().map_or(0, |a| a.crates.len());
-        ((go + rust + self.paths.len() + self.notes.len()) * EACH) as u64
+        ((go + rust + self.paths.len() + self.programs.len() + self.notes.len()) * EACH) as u64
     }
 }
 
@@ -87,13 +93,17 @@ enum Phase {
     Head,
     /// An executable.
     Scan,
+    /// One that has said all but which known program it is.
+    Known,
     /// Nothing more to find.
     Over,
 }
 
 /// Looks at a file in pieces of any size.
-pub(crate) struct Scanner {
+pub(crate) struct Scanner<'a> {
+    path: &'a str,
     phase: Phase,
+    known: Option<Matcher>,
     head: Vec<u8>,
     /// File offset of the next byte to come.
     offset: u64,
@@ -119,11 +129,13 @@ struct Finders {
     registry: memmem::Finder<'static>,
 }
 
-impl Scanner {
-    /// For one file.
-    pub(crate) fn new() -> Self {
+impl<'a> Scanner<'a> {
+    /// For the file at `path`.
+    pub(crate) fn new(path: &'a str) -> Self {
         Self {
+            path,
             phase: Phase::Head,
+            known: None,
             head: Vec::new(),
             offset: 0,
             carry: Vec::new(),
@@ -149,6 +161,7 @@ impl Scanner {
         match self.phase {
             Phase::Over => More::Enough,
             Phase::Scan => self.scan(bytes),
+            Phase::Known => self.search(bytes),
             Phase::Head => {
                 let n = bytes.len().min(HEAD_BYTES - self.head.len());
                 let (now, rest) = bytes.split_at(n);
@@ -164,6 +177,7 @@ impl Scanner {
                 self.begin();
                 match self.phase {
                     Phase::Scan => self.scan(rest),
+                    Phase::Known => self.search(rest),
                     _ => More::Enough,
                 }
             }
@@ -199,7 +213,9 @@ impl Scanner {
         if self.audit.is_some() {
             self.paths.clear();
         }
-        let elf = Elf { go, audit: self.audit, paths: self.paths, notes: self.notes.into_iter().collect() };
+        let programs = self.known.map(Matcher::finish).unwrap_or_default();
+        let notes = self.notes.into_iter().collect();
+        let elf = Elf { go, audit: self.audit, paths: self.paths, programs, notes };
         (elf != Elf::default()).then_some(elf)
     }
 
@@ -215,13 +231,22 @@ impl Scanner {
                     self.notes.insert("packed by UPX: what is inside was not read".to_owned());
                 }
                 self.phase = Phase::Scan;
+                self.known = Matcher::new(self.path);
                 self.scan(&head);
             }
             None => self.phase = Phase::Over,
         }
     }
 
+    /// What is left to look for is a known program.
+    fn search(&mut self, bytes: &[u8]) -> More {
+        let Some(known) = &mut self.known else { return More::Enough };
+        known.feed(bytes);
+        if known.is_done() { More::Enough } else { More::Wanted }
+    }
+
     fn scan(&mut self, bytes: &[u8]) -> More {
+        self.search(bytes);
         let start = self.offset;
         // Places of the piece before that could not be judged without this one.
         let mut seam = std::mem::take(&mut self.carry);
@@ -249,8 +274,9 @@ impl Scanner {
     fn more(&mut self) -> More {
         let own = self.is_go && self.builds.iter().any(|(at, _)| self.is_writable(*at));
         if own {
-            self.phase = Phase::Over;
-            return More::Enough;
+            self.phase = if self.known.is_some() { Phase::Known } else { Phase::Over };
+            // What came so far was searched already.
+            return self.search(&[]);
         }
         More::Wanted
     }

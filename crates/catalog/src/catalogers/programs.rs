@@ -1,0 +1,65 @@
+//! Known programs: what no package says is there, by the version string in the executable ([`crate::known`]).
+//!
+//! A program in a file that a distribution's package owns is that package, and is not listed again. Such a
+//! finding is the word of the program about itself, so it is marked `seaworthy:confidence` = `version-string`.
+
+use super::executables::{CONFIDENCE, Found, executables};
+use super::{Cataloger, Fact, Parsed};
+use crate::collect::Collector;
+use crate::known::Program;
+use crate::squash::View;
+use seaworthy_sbom::inventory::{Ecosystem, Package};
+
+pub(crate) struct Programs;
+
+impl Cataloger for Programs {
+    fn name(&self) -> &'static str {
+        "known-program"
+    }
+
+    /// Executables are known by their content.
+    fn wants(&self, _: &str) -> Option<u64> {
+        None
+    }
+
+    fn parse(&self, _: &str, _: &[u8]) -> Result<Parsed, String> {
+        Ok(Fact::Nothing.into())
+    }
+
+    fn collect(&self, view: &View, out: &mut Collector<'_>) {
+        for (path, last, elf) in executables(view) {
+            if out.is_owned(path) {
+                continue;
+            }
+            for found in &elf.programs {
+                if let Some(program) = found.program() {
+                    Found::new(view, out, path, last).add(package(program, &found.version));
+                }
+            }
+        }
+    }
+}
+
+fn package(program: &Program, version: &str) -> Package {
+    let mut package = Package::new(Ecosystem::Generic, &program.name, Some(version.to_owned()));
+    package.purl = program.purl.as_ref().map(|purl| format!("{purl}@{version}"));
+    package.license.declared.extend(program.license.clone());
+    if let Some((vendor, product)) = &program.cpe {
+        let version = quoted(version);
+        package.cpes.push(format!("cpe:2.3:a:{vendor}:{product}:{version}:*:*:*:*:*:*:*"));
+    }
+    package.properties.insert(CONFIDENCE.into(), "version-string".into());
+    package
+}
+
+/// A value of a CPE 2.3 name (NISTIR 7695, 6.2): what is no letter, digit, `.`, `-` or `_` is quoted.
+fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_') {
+            out.push('\\');
+        }
+        out.extend(c.to_lowercase());
+    }
+    out
+}
