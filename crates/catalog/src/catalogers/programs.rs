@@ -17,6 +17,15 @@ impl Cataloger for Programs {
         "known-program"
     }
 
+    #[cfg(test)]
+    fn about(&self) -> super::About {
+        super::About {
+            reads: "ELF programs and shared objects with the names of `crates/catalog/data/programs.txt` (bash to zstd, nginx, node, openssl, postgres, python, redis…), by their version strings",
+            gives: "programs and libraries that no distribution's package owns, with CPE and licence where they are sure, marked `seaworthy:confidence` = `version-string`",
+            cannot_know: "programs of other names or whose strings were changed; what was patched in them; versions that stand in no text",
+        }
+    }
+
     /// Executables are known by their content.
     fn wants(&self, _: &str) -> Option<u64> {
         None

@@ -66,7 +66,7 @@ pub(crate) struct Elf {
     /// What was seen and could not be read.
     pub(crate) notes: Vec<String>,
 }
-pack!(struct Elf { go, audit, paths, notes });
+pack!(struct Elf { go, audit, paths, programs, notes });
 
 impl Elf {
     /// About how many bytes this keeps in memory.

@@ -9,6 +9,7 @@ mod table;
 
 pub(crate) use table::Program;
 
+use crate::pack::pack;
 use pattern::{Edges, Live, WINDOW};
 use table::TABLE;
 
@@ -23,6 +24,7 @@ pub(crate) struct Found {
     /// Its version, as the program says it.
     pub(crate) version: String,
 }
+pack!(struct Found { program, version });
 
 impl Found {
     /// What the table says about it.

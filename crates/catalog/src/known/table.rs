@@ -62,7 +62,8 @@ impl Table {
             }
             let cpe = match get("Cpe") {
                 Some(cpe) => {
-                    let (vendor, product) = cpe.split_once(':').ok_or_else(|| wrong("Cpe is vendor:product"))?;
+                    let (vendor, product) =
+                        cpe.split_once(':').ok_or_else(|| wrong("Cpe is vendor:product"))?;
                     Some((vendor.to_owned(), product.to_owned()))
                 }
                 None => None,

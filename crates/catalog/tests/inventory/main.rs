@@ -12,5 +12,6 @@ mod java;
 mod languages;
 mod layers;
 mod packages;
+mod programs;
 mod rpm;
 mod support;
