@@ -43,6 +43,7 @@ pub use looked::{Considered, Explained, Looked, PolicyEvidence};
 use seaworthy_oci::{
     Digest, Error as OciError, ErrorKind, Manifest, Pinned, Platform, RawManifest, Selector, Source,
 };
+use seaworthy_sbom::purpose::{Purpose, purpose};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -426,9 +427,8 @@ impl Piece {
                     Claim::Attestation(statement)
                         if policy.condition_uses().sbom && statement.predicate_type.is_sbom() =>
                     {
-                        let read = || seaworthy_sbom::read(statement.predicate()).ok();
-                        let read = catch_unwind(AssertUnwindSafe(read)).ok().flatten();
-                        read.map(|(_, inventory)| conditions::packages(&inventory))
+                        let read = || conditions::packages(statement.predicate());
+                        catch_unwind(AssertUnwindSafe(read)).ok().flatten()
                     }
                     _ => None,
                 };
@@ -491,14 +491,25 @@ fn judge_sbom(
     now: Timestamp,
 ) -> BTreeMap<Digest, Findings> {
     let read = catch_unwind(AssertUnwindSafe(|| {
-        let (_, inventory) = seaworthy_sbom::read(predicate)
-            .map_err(|e| Explanation::new(Refusal::SbomUnreadable, e.to_string()))?;
+        let unreadable = |e: seaworthy_sbom::Error| Explanation::new(Refusal::SbomUnreadable, e.to_string());
+        let (format, inventory) = seaworthy_sbom::read(predicate).map_err(unreadable)?;
+        let no_inventory = match purpose(format, predicate, &inventory).map_err(unreadable)? {
+            Purpose::Inventory => None,
+            Purpose::Other(what) => {
+                let text = format!("the document is no inventory: {what}, and no package beside");
+                Some(Explanation::new(Refusal::SbomWithoutInventory, text))
+            }
+        };
         // A second look at the head alone; what is not found there is missing.
         let facts = rule.minimum.and_then(|_| seaworthy_sbom::facts::document_facts(predicate).ok());
         let each = |s: &&Subject| {
             let target =
                 Target { digest: &s.digest, platform: s.platform.as_ref(), now, facts: facts.as_ref() };
-            (s.digest.clone(), rules::judge(rule, &inventory, target))
+            let findings = match &no_inventory {
+                Some(why) => Findings { no_inventory: Some(why.clone()), ..Findings::default() },
+                None => rules::judge(rule, &inventory, target),
+            };
+            (s.digest.clone(), findings)
         };
         Ok(subjects.iter().map(each).collect::<BTreeMap<_, _>>())
     }));
@@ -507,9 +518,8 @@ fn judge_sbom(
         Ok(Err(why)) => why,
         Err(_) => Explanation::new(Refusal::VerifierPanicked, "the SBOM's parser panicked; please report it"),
     };
-    let each = |s: &&Subject| {
-        (s.digest.clone(), Findings { denials: vec![failed.clone()], shortcomings: Vec::new() })
-    };
+    let each =
+        |s: &&Subject| (s.digest.clone(), Findings { denials: vec![failed.clone()], ..Findings::default() });
     subjects.iter().map(each).collect()
 }
 
@@ -629,7 +639,10 @@ impl Codes {
     const SIGNATURE: Self = Self::two(Refusal::SignatureMissing, Refusal::SignatureUntrusted);
     const ATTESTATION: Self = Self::two(Refusal::AttestationMissing, Refusal::AttestationUntrusted);
     /// For an SBOM there is one code; the causes say which of the two it is.
-    const SBOM: Self = Self::two(Refusal::SbomMissing, Refusal::SbomMissing);
+    const SBOM: Self = Self {
+        unfit: Refusal::SbomWithoutInventory,
+        ..Self::two(Refusal::SbomMissing, Refusal::SbomMissing)
+    };
 
     const fn two(missing: Refusal, untrusted: Refusal) -> Self {
         Self { missing, untrusted, unfit: untrusted }
@@ -788,7 +801,13 @@ fn signature(policy: &Policy, wanted: &Signers, subject: &Subject, pieces: &[Pie
 
 fn sbom(policy: &Policy, rule: &SbomRule, subject: &Subject, pieces: &[Piece]) -> RequirementVerdict {
     let accepts = |piece: &Piece| piece.predicate_type.as_ref().is_some_and(|t| Wanted::Sbom.accepts(t));
-    let tally = Tally::of(policy, &rule.signers, subject, pieces, accepts);
+    let mut tally = Tally::of(policy, &rule.signers, subject, pieces, accepts);
+    tally.keep(policy, &rule.signers, |piece| match &piece.standing {
+        Standing::Good { sbom, .. } => {
+            sbom.get(&subject.digest).and_then(|found| found.no_inventory.clone()).into_iter().collect()
+        }
+        Standing::Bad(_) => Vec::new(),
+    });
     let mut denials: Vec<Explanation> = Vec::new();
     let mut shortcomings: Vec<Explanation> = Vec::new();
     let mut flawless = false;

@@ -13,6 +13,7 @@ use crate::verdict::{Refusal, Signer};
 use jiff::Timestamp;
 use seaworthy_oci::{Digest, Source};
 use seaworthy_sbom::inventory::Inventory;
+use seaworthy_sbom::purpose::{Purpose, purpose};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// An SBOM that trusted signers attested.
@@ -64,8 +65,8 @@ pub async fn attested(
             continue;
         }
         // A parser that panics has read nothing.
-        let read = catch_unwind(AssertUnwindSafe(|| seaworthy_sbom::read(statement.predicate()).ok()));
-        if let Ok(Some((_, inventory))) = read {
+        let read = catch_unwind(AssertUnwindSafe(|| inventory(statement.predicate())));
+        if let Ok(Some(inventory)) = read {
             found.push(AttestedSbom {
                 signers: verified.signers().to_vec(),
                 evidence: item.digest.clone(),
@@ -79,4 +80,10 @@ pub async fn attested(
     }
     found.sort_by_key(|sbom| std::cmp::Reverse(sbom.inventory.created));
     Ok(found)
+}
+
+/// What an SBOM says; nothing, where the document is for something else.
+fn inventory(predicate: &[u8]) -> Option<Inventory> {
+    let (format, inventory) = seaworthy_sbom::read(predicate).ok()?;
+    (purpose(format, predicate, &inventory).ok()? == Purpose::Inventory).then_some(inventory)
 }

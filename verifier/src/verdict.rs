@@ -138,6 +138,9 @@ refusals! {
     SbomMissing = "sbom-missing",
     /// The SBOM is signed and cannot be read.
     SbomUnreadable = "sbom-unreadable",
+    /// What has the type of an SBOM lists something else than software: it states vulnerabilities (VEX), or lists
+    /// services or cryptographic assets, and names no package beside what those are about.
+    SbomWithoutInventory = "sbom-without-inventory",
     /// The SBOM itself says that it describes another digest.
     SbomWrongSubject = "sbom-wrong-subject",
     /// The SBOM itself says that it describes another platform.

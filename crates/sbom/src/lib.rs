@@ -25,6 +25,7 @@ pub mod losses;
 #[cfg(feature = "documents")]
 pub mod merge;
 pub mod purl;
+pub mod purpose;
 pub mod quality;
 pub mod spdx;
 #[cfg(feature = "documents")]

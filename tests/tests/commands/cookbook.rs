@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-const RELEASE: &str = "--key testdata/keys/demo.key";
-const CI: &str = "--key testdata/keys/ed25519.key";
-const SECURITY: &str = "--key testdata/keys/other.key";
+pub const RELEASE: &str = "--key testdata/keys/demo.key";
+pub const CI: &str = "--key testdata/keys/ed25519.key";
+pub const SECURITY: &str = "--key testdata/keys/other.key";
 const PAGE: &str = "docs/guide/policy-cookbook.md";
 
 fn updating() -> bool {
@@ -21,7 +21,7 @@ fn updating() -> bool {
 }
 
 /// An image of one empty layer in the layout `name`: what its configuration and annotations say is all that matters.
-fn image(world: &World, name: &str, config: &Value, annotations: &Value) {
+pub fn image(world: &World, name: &str, config: &Value, annotations: &Value) {
     let dir = world.path(name);
     std::fs::create_dir_all(dir.join("blobs/sha256")).unwrap();
     let put = |kind: &str, value: &Value| {
@@ -50,13 +50,13 @@ fn image(world: &World, name: &str, config: &Value, annotations: &Value) {
     std::fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
 }
 
-fn attest(world: &World, image: &str, key: &str, kind: &str, predicate: &Value) {
+pub fn attest(world: &World, image: &str, key: &str, kind: &str, predicate: &Value) {
     std::fs::write(world.path("predicate.json"), predicate.to_string()).unwrap();
     world.run(&format!("attest oci:{image} {key} --type {kind} --predicate predicate.json -q")).expect(0);
 }
 
 /// A CycloneDX document with these packages: name, version, licence, supplier.
-fn sbom(packages: &[(&str, &str, &str, &str, &str)]) -> Value {
+pub fn sbom(packages: &[(&str, &str, &str, &str, &str)]) -> Value {
     let components: Vec<Value> = packages
         .iter()
         .map(|(name, version, license, supplier, mail)| {
@@ -80,7 +80,7 @@ fn sbom(packages: &[(&str, &str, &str, &str, &str)]) -> Value {
     })
 }
 
-fn provenance(repository: &str, reference: &str, builder: &str) -> Value {
+pub fn provenance(repository: &str, reference: &str, builder: &str) -> Value {
     json!({
         "buildDefinition": {
             "buildType": "https://ci.example/build/v1",
@@ -91,7 +91,7 @@ fn provenance(repository: &str, reference: &str, builder: &str) -> Value {
     })
 }
 
-fn scan() -> Value {
+pub fn scan() -> Value {
     json!({
         "invocation": { "uri": "", "event_id": "", "builder.id": "" },
         "scanner": { "uri": "https://scanner.example", "version": "1", "db": {}, "result": {
@@ -104,7 +104,7 @@ fn scan() -> Value {
     })
 }
 
-fn vex() -> Value {
+pub fn vex() -> Value {
     json!({
         "@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://registry.example/vex/1", "author": "security",
         "timestamp": "2026-05-31T00:00:00Z", "version": 1,

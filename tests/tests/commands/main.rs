@@ -23,6 +23,7 @@ mod kms;
 mod layer_cache;
 mod load;
 mod namespaces;
+mod one_verdict;
 mod outcomes;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
@@ -31,6 +32,7 @@ mod policy_explain;
 mod policy_import;
 mod policy_tests;
 mod rekor_v1;
+mod rules;
 mod services;
 mod snapshots;
 mod tokens;

@@ -50,6 +50,9 @@ struct Flags {
     private_key: PathBuf,
     #[command(flatten)]
     judge: JudgeFlags,
+    /// Seconds for which a yes about a digest is remembered: what is withdrawn takes effect after it at the latest
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    keep_verdicts: u64,
     /// What is done with a digest that the same policies allowed before, where its registry does not answer now
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Down::Deny)]
     when_registry_down: Down,
@@ -265,6 +268,7 @@ fn admission(flags: Flags) -> Result<(), (u8, String)> {
     };
     let policies = policies.map_err(|e| (2, e.to_string()))?;
     options.budget = Duration::from_secs(flags.budget);
+    options.allowed_for = Duration::from_secs(flags.keep_verdicts);
     if flags.when_registry_down == Down::Remembered {
         options.registry_down = RegistryDown::Remembered(Duration::from_secs(flags.remember_for * 3600));
     }

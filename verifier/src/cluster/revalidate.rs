@@ -122,27 +122,41 @@ pub async fn round(api: &Api, admission: &Arc<Admission>) -> Result<Round, ApiEr
     Ok(round)
 }
 
-/// The containers of `pod`, by what its status says that they run.
+/// The containers of `pod` by what its status says that they run, and its image volumes by what it says that is mounted.
 fn places(pod: &Value) -> Vec<Place> {
-    let text = |at: &str| pod.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (name, uid) = (text("/metadata/name"), text("/metadata/uid"));
+    let of = |at: &str| pod.pointer(at).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let text = |of: &Value, at: &str| of.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let place = |container: String, image: String, id: &str| {
+        let runs = runs(&image, id);
+        Place { pod: text(pod, "/metadata/name"), uid: text(pod, "/metadata/uid"), container, image, runs }
+    };
     let mut all = Vec::new();
+    // What each volume is, by the containers that mount it (since Kubernetes 1.35, where its feature is on).
+    let mut mounted: BTreeMap<String, String> = BTreeMap::new();
     for (list, statuses) in [
         ("initContainers", "initContainerStatuses"),
         ("containers", "containerStatuses"),
         ("ephemeralContainers", "ephemeralContainerStatuses"),
     ] {
-        let of = |at: &str| pod.pointer(at).and_then(Value::as_array).cloned().unwrap_or_default();
         let statuses = of(&format!("/status/{statuses}"));
         for container in of(&format!("/spec/{list}")) {
-            let field =
-                |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let (container_name, image) = (field(&container, "name"), field(&container, "image"));
-            let status = statuses.iter().find(|s| field(s, "name") == container_name);
-            let id = status.map(|s| field(s, "imageID")).unwrap_or_default();
-            let runs = runs(&image, &id);
-            all.push(Place { pod: name.clone(), uid: uid.clone(), container: container_name, image, runs });
+            let (name, image) = (text(container, "/name"), text(container, "/image"));
+            let status = statuses.iter().find(|s| text(s, "/name") == name);
+            let id = status.map(|s| text(s, "/imageID")).unwrap_or_default();
+            all.push(place(name, image, &id));
         }
+        let mounts = statuses.iter().filter_map(|s| s.get("volumeMounts")?.as_array()).flatten();
+        for mount in mounts {
+            let id = text(mount, "/volumeStatus/image/imageRef");
+            if !id.is_empty() {
+                mounted.entry(text(mount, "/name")).or_insert(id);
+            }
+        }
+    }
+    for volume in of("/spec/volumes").iter().filter(|v| v.get("image").is_some_and(|i| !i.is_null())) {
+        let (name, image) = (text(volume, "/name"), text(volume, "/image/reference"));
+        let id = mounted.get(&name).map_or("", String::as_str);
+        all.push(place(format!("volume {name}"), image, id));
     }
     all
 }

@@ -9,12 +9,16 @@ use crate::policy::provenance::read::Provenance;
 use crate::verdict::{Explanation, Refusal, RequirementVerdict};
 use crate::walk::Subject;
 use jiff::Timestamp;
-use seaworthy_sbom::inventory::Inventory;
+use seaworthy_sbom::purpose::{Purpose, purpose};
 use std::collections::BTreeSet;
 
-/// The packages of an SBOM, as expressions see them.
-pub(super) fn packages(inventory: &Inventory) -> Value {
-    Value::list(inventory.packages.iter().map(|p| {
+/// The packages of an SBOM, as expressions see them; of what is no inventory, none, and not an empty list.
+pub(super) fn packages(predicate: &[u8]) -> Option<Value> {
+    let (format, inventory) = seaworthy_sbom::read(predicate).ok()?;
+    if purpose(format, predicate, &inventory).ok()? != Purpose::Inventory {
+        return None;
+    }
+    Some(Value::list(inventory.packages.iter().map(|p| {
         let license = p.license.expression.as_ref().or(p.license.concluded.as_ref());
         let fields = vec![
             Value::text(&p.name),
@@ -25,7 +29,7 @@ pub(super) fn packages(inventory: &Inventory) -> Value {
             Value::maybe(p.supplier.as_ref()),
         ];
         Value::Record(Record::Package, fields.into())
-    }))
+    })))
 }
 
 impl Inspected {

@@ -165,13 +165,13 @@ pub(crate) fn lift(
         let (now, past): (Vec<&Exception>, Vec<&Exception>) = of.partition(|e| place.now <= e.note.until);
         over.extend(past.iter().map(|e| e.note.clone()));
         if now.is_empty() {
-            left.push(match past.first() {
-                Some(e) if why.hint.is_none() => {
-                    let ExceptionNote { exception, owner, until, .. } = &e.note;
-                    why.hint(format!("the exception '{exception}' of {owner} ended at {until}"))
-                }
-                _ => why,
-            });
+            let mut why = why;
+            if let Some(e) = past.first() {
+                // In the message, and not as a hint: whoever is stopped by it reads one line.
+                let ExceptionNote { exception, owner, until, .. } = &e.note;
+                why.message += &format!(" (the exception '{exception}' of {owner} ended at {until})");
+            }
+            left.push(why);
         } else {
             let by = now.into_iter().map(|e| e.note.clone()).collect();
             requirement.excepted.push(Excepted { refusal: why, by });

@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 /// What the rules say about one SBOM for one platform.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
+    /// Why it is no SBOM, though it has the type of one: then it counts for nothing.
+    pub(crate) no_inventory: Option<Explanation>,
     pub(crate) denials: Vec<Explanation>,
     pub(crate) shortcomings: Vec<Explanation>,
 }

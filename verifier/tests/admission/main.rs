@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api;
+mod asked;
 mod chart;
 mod fixtures;
 mod hostile;
@@ -11,7 +12,9 @@ mod hostile;
 mod keys;
 mod manifests;
 mod objects;
+mod one_verdict;
 mod process;
+mod process_rules;
 mod program;
 mod rows;
 mod running;

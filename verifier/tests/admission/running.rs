@@ -93,6 +93,39 @@ fn each_namespace_gets_a_report_of_what_runs_in_it() {
     assert_eq!(cluster.report("lenient")["results"][0]["result"], "warn");
 }
 
+/// A volume is an image, too: by its own digest, by what the node says that it mounted, or not known.
+#[test]
+fn image_volumes_are_judged_as_containers_are() {
+    let cluster = Cluster::new();
+    let world = &cluster.world;
+    let (good, bad) = (world.image("app", "1", "good"), world.image("data", "1", "bad"));
+    world.sign("app", &good);
+    let (app, data) = (world.lab.reference("app:1"), world.lab.reference("data:1"));
+    let mut pod = running("a", "team", &app, &format!("x@{}", good.digest));
+    pod["spec"]["volumes"] = json!([
+        { "name": "pinned", "image": { "reference": format!("{data}@{}", bad.digest) } },
+        { "name": "told", "image": { "reference": data } },
+        { "name": "good", "image": { "reference": app } },
+        { "name": "unknown", "image": { "reference": data } },
+        { "name": "none", "emptyDir": {} },
+    ]);
+    let mount = |name: &str, id: &str| json!({ "name": name, "mountPath": "/v", "volumeStatus": { "image": { "imageRef": id } } });
+    pod["status"]["containerStatuses"][0]["volumeMounts"] = json!([
+        mount("told", &format!("node.example/data@{}", bad.digest)),
+        mount("good", &format!("node.example/app@{}", good.digest)),
+        { "name": "unknown", "mountPath": "/u" },
+        { "name": "none", "mountPath": "/n" },
+    ]);
+    cluster.api.put(PODS, pod);
+    assert_eq!(cluster.round().counts, Counts { pass: 2, fail: 2, skip: 1, ..Counts::default() });
+    let report = cluster.report("team");
+    let of = |volume: &str| {
+        let all = report["results"].as_array().unwrap();
+        all.iter().find(|r| r["rule"] == format!("volume {volume}")).unwrap()["result"].clone()
+    };
+    assert_eq!([of("pinned"), of("told"), of("good"), of("unknown")], ["fail", "fail", "pass", "skip"]);
+}
+
 #[test]
 fn what_cannot_be_found_out_is_an_error_and_old_reports_are_cleared() {
     let cluster = Cluster::new();

@@ -74,6 +74,21 @@ fn what_conditions_see() {
     denied(&judge("config.labels.owner == 'us'"), Refusal::ConditionCannotTell, "without 'owner'");
 }
 
+/// An exception may lift that there is no SBOM; a condition then sees none, and not one without packages.
+#[test]
+fn what_inventories_nothing_is_no_empty_sbom() {
+    let mut lab = Lab::new();
+    let image = lab.image("amd64");
+    let vex = json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "vulnerabilities": [{ "id": "CVE-2026-1" }] });
+    for (kind, predicate) in [(SIGN, json!({})), ("https://cyclonedx.org/bom", vex)] {
+        lab.attach(&image, &Key::new(1).bundle(&statement(&image.digest, kind, predicate)));
+    }
+    let asked = format!("sbom: {{by: [ci]}}\n{}", one("sbom.packages.all(p, p.name != 'left-pad')"));
+    let verdict = lab.judge(&image, load(&asked).unwrap()).unwrap();
+    denied(&verdict, Refusal::SbomWithoutInventory, "1 vulnerability");
+    denied(&verdict, Refusal::ConditionCannotTell, "what is not known");
+}
+
 /// Each platform of an index is asked for itself.
 #[test]
 fn each_platform() {

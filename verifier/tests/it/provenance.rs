@@ -345,6 +345,27 @@ fn c02_the_strictest_applies() {
     }
 }
 
+/// A provenance and a summary of the limit are read; one byte more, and neither counts.
+#[test]
+fn bounded_at_limit_plus_one() {
+    const LIMIT: usize = 4 << 20;
+    let padded = |mut predicate: Value, size: usize| {
+        predicate["padding"] = "".into();
+        let missing = size - predicate.to_string().len();
+        predicate["padding"] = "x".repeat(missing).into();
+        assert_eq!(predicate.to_string().len(), size);
+        predicate
+    };
+    let wanted = "provenance: {by: [ci], sources: ['https://github.com/acme/app']}";
+    let own = |size: usize| judge(&[(1, SLSA, padded(github(APP, MAIN), size))], wanted);
+    allowed(&own(LIMIT));
+    denied(&own(LIMIT + 1), Refusal::ProvenanceUnreadable, "PROVENANCE_BYTES = 4194304");
+    let alone = "provenance: {level: 3, summary: {by: [judge]}}";
+    let summary = |size: usize| judge(&[(3, VSA, padded(vsa("SLSA_BUILD_LEVEL_3", "PASSED"), size))], alone);
+    allowed(&summary(LIMIT));
+    denied(&summary(LIMIT + 1), Refusal::SummaryUnreadable, "PROVENANCE_BYTES");
+}
+
 #[test]
 fn what_could_never_be_met_or_has_no_effect_is_refused() {
     for (text, words) in [

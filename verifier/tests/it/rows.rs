@@ -2,6 +2,7 @@
 //!
 //! What is shown by the programs themselves stands first: `admission/process` asks `seaworthy-verifier` as a process over
 //! HTTPS, `tests/tests/commands` runs the command line. A row without a test, and a test that is none, fail here.
+//! `admission/process_rules` is a process, too.
 
 use std::path::Path;
 
@@ -249,6 +250,9 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "C08",
         "exceptions: whose, and until when",
         &[
+            "verifier/tests/admission/process_rules::c08_an_exception_is_the_administrators_and_has_an_end",
+            "verifier/tests/admission/process_rules::c08_an_exception_without_an_end_or_for_everything_does_not_start",
+            "tests/tests/commands/rules::c08_exceptions_are_files_with_an_end",
             "verifier/tests/it/exceptions::c08_expired_and_overlapping",
             "verifier/tests/it/exceptions::only_these_images_and_these_policies",
             "verifier/tests/it/exceptions::what_is_no_exception_is_refused",
@@ -294,12 +298,23 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "C14",
         "policies that cost too much",
         &[
+            "verifier/tests/admission/process_rules::c14_over_the_budget_is_a_no_with_that_reason",
+            "verifier/tests/admission/process_rules::c14_what_no_image_could_stay_within_does_not_start",
+            "tests/tests/commands/rules::c14_c15_conditions_cost_little_and_reach_nothing",
             "verifier/tests/it/conditions::c14_over_budget_is_a_denial",
             "verifier/src/regexp::never_panics",
             "verifier/tests/it/policies::bad_policies_are_refused_with_line_and_hint",
         ],
     ),
-    ("C15", "policies that reach out", &["verifier/tests/it/conditions::c15_nothing_reaches_out"]),
+    (
+        "C15",
+        "policies that reach out",
+        &[
+            "verifier/tests/admission/process_rules::c15_a_policy_that_reaches_out_does_not_start",
+            "tests/tests/commands/rules::c14_c15_conditions_cost_little_and_reach_nothing",
+            "verifier/tests/it/conditions::c15_nothing_reaches_out",
+        ],
+    ),
     (
         "C16",
         "hosts that nobody named",

@@ -190,6 +190,61 @@ fn a_document_about_another_image() {
     denied(&lab.judge(&image, rule("")).unwrap(), Refusal::SbomWrongSubject, "describes");
 }
 
+/// VEX in CycloneDX's form has the type of an SBOM and inventories nothing. An SBOM that found nothing is one.
+#[test]
+fn what_inventories_nothing_counts_as_no_sbom() {
+    const CYCLONEDX: &str = "https://cyclonedx.org/bom";
+    let bom = |rest: Value| {
+        let mut bom = json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "metadata": { "timestamp": TODAY } });
+        bom.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        bom
+    };
+    let vulnerability =
+        json!({ "id": "CVE-2026-1", "analysis": { "state": "not_affected" }, "affects": [{ "ref": "z" }] });
+    let vex = bom(json!({ "vulnerabilities": [vulnerability] }));
+    let zlib =
+        json!({ "type": "library", "name": "zlib1g", "bom-ref": "z", "purl": "pkg:deb/debian/zlib1g@1" });
+    let of = |documents: &[(u8, &Value)], lines: &str| {
+        let (mut place, image) = lab(&[]);
+        for (key, document) in documents {
+            let payload = statement(&image.digest, CYCLONEDX, (*document).clone());
+            place.attach(&image, &Key::new(*key).bundle(&payload));
+        }
+        place.judge(&image, rule(lines)).unwrap()
+    };
+    let verdict = of(&[(1, &vex)], "");
+    denied(&verdict, Refusal::SbomWithoutInventory, "no inventory: it states 1 vulnerability");
+    assert!(verdict.reason.contains("[sbom-without-inventory"), "{}", verdict.reason);
+    let naming = bom(json!({ "components": [zlib], "vulnerabilities": [vulnerability] }));
+    denied(&of(&[(1, &naming)], ""), Refusal::SbomWithoutInventory, "and no package beside");
+    let services = bom(json!({ "services": [{ "name": "api" }] }));
+    denied(&of(&[(1, &services)], ""), Refusal::SbomWithoutInventory, "1 service");
+    let unread = bom(json!({ "vulnerabilities": 7 }));
+    denied(&of(&[(1, &unread)], ""), Refusal::SbomUnreadable, "");
+    // Beside an SBOM it speaks neither for the image nor against it, whatever a rule wants of SBOMs.
+    let (empty, full) = (bom(json!({})), bom(json!({ "components": [zlib] })));
+    for sbom in [&empty, &full] {
+        allowed(&of(&[(1, sbom)], ""));
+        allowed(&of(&[(1, sbom), (1, &vex)], "  deny: {packages: [{purl: pkg:deb/debian/xz-utils}]}\n"));
+    }
+    let mut old = full.clone();
+    old["metadata"]["timestamp"] = "2026-01-01T00:00:00Z".into();
+    denied(&of(&[(1, &old), (1, &vex)], "  maxAge: 30d\n"), Refusal::SbomTooOld, "");
+    // Nor is whoever made it one of two who made an SBOM.
+    let both = |second: &Value| {
+        let (mut place, image) = lab(&[]);
+        for (key, document) in [(1, &full), (2, second)] {
+            let payload = statement(&image.digest, CYCLONEDX, document.clone());
+            place.attach(&image, &Key::new(key).bundle(&payload));
+        }
+        let text = format!("{}  threshold: 2\n", HEAD.replace("by: [release]", "by: [release, other]"));
+        let keys = [("release", &Key::new(1)), ("other", &Key::new(2))];
+        place.judge(&image, policy(&text, &keys)).unwrap()
+    };
+    denied(&both(&vex), Refusal::ThresholdNotMet, "1 of 2 distinct signers for SBOM");
+    allowed(&both(&full));
+}
+
 /// Ten thousand reasons are counted, not listed.
 #[test]
 fn reasons_are_bounded() {

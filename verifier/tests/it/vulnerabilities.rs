@@ -433,6 +433,37 @@ fn bounded_at_limit_plus_one() {
     denied(&judge(&[many(1_001), fixed(1_001)], WITH_VEX), Refusal::VulnerabilityTooSevere, "CVE-2024-");
 }
 
+/// VEX beyond its limits suppresses nothing: by bytes, and by what it lists.
+#[test]
+fn vex_is_bounded_at_limit_plus_one() {
+    const BYTES: usize = 8 << 20;
+    const ENTRIES: usize = 100_000;
+    let found = || (1, VULN, scan(TODAY, trivy(&[CVE])));
+    let padded = |size: usize| {
+        let mut document = vex("not_affected", json!({}));
+        document["padding"] = "".into();
+        document["padding"] = "x".repeat(size - document.to_string().len()).into();
+        judge(&[found(), (2, VEX, document)], WITH_VEX)
+    };
+    allowed(&padded(BYTES));
+    denied(&padded(BYTES + 1), Refusal::VulnerabilityTooSevere, "CVE-2024-3094");
+    // A statement, its id and its product are three of them.
+    let listing = |entries: usize| {
+        let one = json!({ "vulnerability": { "name": "CVE-2024-3094" }, "status": "fixed" });
+        let size = |products: usize| 1 + 1 + products;
+        let mut statements = vec![one.clone()];
+        let products: Vec<Value> =
+            (0..entries - size(1) - size(0)).map(|n| json!({ "@id": format!("pkg:npm/p@{n}") })).collect();
+        let mut many = one;
+        many["vulnerability"]["name"] = "CVE-2024-9".into();
+        many["products"] = products.into();
+        statements.push(many);
+        judge(&[found(), (2, VEX, json!({ "statements": statements }))], WITH_VEX)
+    };
+    allowed(&listing(ENTRIES));
+    denied(&listing(ENTRIES + 1), Refusal::VulnerabilityTooSevere, "CVE-2024-3094");
+}
+
 #[test]
 fn what_means_nothing_is_refused() {
     for (text, words) in [

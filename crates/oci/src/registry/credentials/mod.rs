@@ -181,13 +181,17 @@ impl Config {
         repository: &Repository,
         deadline: Duration,
     ) -> Result<Option<Found>> {
-        let mut matching: Vec<(usize, Entry)> = self
+        let mut matching: Vec<((usize, bool), Entry)> = self
             .auths
             .into_iter()
-            .filter_map(|(key, entry)| Some((Key::parse(&key)?.matches(repository)?, entry)))
+            .filter_map(|(key, entry)| {
+                let whole = !key.contains('*');
+                Some(((Key::parse(&key)?.matches(repository)?, whole), entry))
+            })
             .collect();
-        matching.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
-        let (paths, hosts): (Vec<_>, Vec<_>) = matching.into_iter().partition(|(length, _)| *length > 0);
+        // The longest path, and of two of one length the host that is named whole.
+        matching.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
+        let (paths, hosts): (Vec<_>, Vec<_>) = matching.into_iter().partition(|((length, _), _)| *length > 0);
         // Helpers know registries only, so an entry for a path is the closer match.
         for (_, entry) in paths {
             if let Some(found) = entry.open(path)? {
@@ -237,11 +241,15 @@ fn named(username: String, secret: Secret) -> Found {
     if username == "<token>" { Found::IdentityToken(secret) } else { Found::Basic(username, secret) }
 }
 
-/// A key of `auths`: a registry in any spelling, and a path or none.
+/// A key of `auths`: a registry in any spelling, and a path or none. As in Kubernetes, a part of the host may have `*`
+/// in it (`*.registry.example`), which stands for anything but a dot; ports and paths have none.
 struct Key {
     registry: String,
     path: String,
 }
+
+/// What may stand in a host for `*` and is no pattern: a host must be read before it is compared.
+const STAND_IN: &str = "seaworthy0star";
 
 impl Key {
     fn parse(key: &str) -> Option<Self> {
@@ -253,21 +261,56 @@ impl Key {
         };
         let path = path.trim_end_matches('/');
         let path = if matches!(path, "v1" | "v2") { "" } else { path };
-        let registry = Repository::new(host, "x/x").ok()?.registry().to_owned();
-        Some(Self { registry, path: path.to_owned() })
+        // Read as a host without its stars, so that every spelling has its one form; a name of one part is none here.
+        let stars = host.contains('*');
+        let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+        if stars && (host.contains(STAND_IN) || !name.contains('.') || port.is_some_and(|p| p.contains('*')))
+        {
+            return None;
+        }
+        let registry = Repository::new(&host.replace('*', STAND_IN), "x/x").ok()?.registry().to_owned();
+        Some(Self { registry: registry.replace(STAND_IN, "*"), path: path.to_owned() })
+    }
+
+    /// Whether the key is for this registry: part by part of the host, as many of them, and the same port.
+    fn covers(&self, registry: &str) -> bool {
+        if !self.registry.contains('*') {
+            return self.registry == registry;
+        }
+        let parts = |text: &str| {
+            let (host, port) = text.split_once(':').unwrap_or((text, ""));
+            (host.split('.').map(str::to_owned).collect::<Vec<_>>(), port.to_owned())
+        };
+        let ((wanted, port), (found, its)) = (parts(&self.registry), parts(registry));
+        port == its
+            && wanted.len() == found.len()
+            && wanted.iter().zip(&found).all(|(wanted, found)| part_matches(wanted, found))
     }
 
     /// The length of the path, where the key is for `repository`.
     fn matches(&self, repository: &Repository) -> Option<usize> {
         let rest = repository.name().strip_prefix(self.path.as_str())?;
         let whole = self.path.is_empty() || rest.is_empty() || rest.starts_with('/');
-        (self.registry == repository.registry() && whole).then_some(self.path.len())
+        (whole && self.covers(repository.registry())).then_some(self.path.len())
     }
 
     #[cfg(feature = "push")]
     fn is_registry(&self, registry: &str) -> bool {
         self.registry == registry && self.path.is_empty()
     }
+}
+
+/// Whether `*` in `pattern`, standing for any characters, makes `text` of it. Linear: each piece is taken where it first
+/// stands.
+fn part_matches(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let Some(last) = pieces.next_back() else { return rest.is_empty() };
+    for piece in pieces {
+        let Some((_, behind)) = rest.split_once(piece) else { return false };
+        rest = behind;
+    }
+    rest.ends_with(last)
 }
 
 fn helper_for<'a>(
@@ -357,6 +400,50 @@ mod tests {
         assert_eq!(look("r.example:5000", "a/b"), "p:5");
         assert_eq!(look("evil.r.example", "a/b"), "none");
         assert_eq!(look("r.example.evil", "a/b"), "none");
+    }
+
+    #[test]
+    fn stars_stand_for_parts_of_a_host_and_for_nothing_else() {
+        let look = |key: &str, registry: &str, name: &str| {
+            let file = format!(r#"{{"auths":{{"{key}":{}}}}}"#, entry("u:p"));
+            look_up(&file, registry, name).unwrap() == "u:p"
+        };
+        for (key, registry, name) in [
+            ("*.r.example", "eu.r.example", "a/b"),
+            ("*.*.r.example", "a.b.r.example", "a"),
+            ("https://*.r.example/v1/", "eu.r.example", "a/b"),
+            ("eu-*.r.example", "eu-west.r.example", "a"),
+            ("e*-w*t.r.example", "eu-west.r.example", "a"),
+            ("r.*.example:5000", "r.eu.example:5000", "a"),
+            ("*.r.example/team", "eu.r.example", "team/app"),
+            ("*.R.Example:443", "eu.r.example", "a"),
+        ] {
+            assert!(look(key, registry, name), "{key} for {registry}/{name}");
+        }
+        for (key, registry, name) in [
+            ("*.r.example", "r.example", "a"),
+            ("*.r.example", "a.b.r.example", "a"),
+            ("*.r.example", "eu.r.example:5000", "a"),
+            ("*.r.example:5000", "eu.r.example", "a"),
+            ("*.r.example:*", "eu.r.example:5000", "a"),
+            ("*.r.example/te*", "eu.r.example", "team/app"),
+            ("*.r.example/team", "eu.r.example", "teams/app"),
+            ("eu*west.r.example", "euwes.r.example", "a"),
+            ("*", "localhost", "a"),
+            ("*", "r.example", "a"),
+            ("*.r.example", "evilr.example", "a"),
+            ("*.r.example", "eu.r.example.evil.example", "a"),
+            ("*.seaworthy0star.example", "a.x.example", "a"),
+        ] {
+            assert!(!look(key, registry, name), "{key} for {registry}/{name}");
+        }
+        // What is named whole comes before a pattern.
+        let both = format!(
+            r#"{{"auths":{{"*.r.example":{},"eu.r.example":{}}}}}"#,
+            entry("star:1"),
+            entry("whole:2")
+        );
+        assert_eq!(look_up(&both, "eu.r.example", "a").unwrap(), "whole:2");
     }
 
     #[test]
