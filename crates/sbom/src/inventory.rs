@@ -139,13 +139,57 @@ pub enum Ecosystem {
     Nuget,
     /// PHP packages.
     Composer,
+    /// Packages of Arch Linux and other users of pacman.
+    Alpm,
+    /// Gentoo packages, named with their category: `app-shells/bash`.
+    Ebuild,
+    /// Paths of a Nix store.
+    Nix,
+    /// Homebrew formulae and casks.
+    Brew,
+    /// Conda packages.
+    Conda,
+    /// Snaps.
+    Snap,
+    /// Packages of OpenWrt and other users of opkg.
+    Opkg,
+    /// PEAR and PECL packages, named with their channel: `pecl.php.net/redis`.
+    Pear,
+    /// R packages.
+    Cran,
+    /// Perl distributions whose author on CPAN is known.
+    Cpan,
+    /// Lua rocks.
+    Luarocks,
+    /// OCaml packages.
+    Opam,
+    /// Haskell packages.
+    Hackage,
+    /// Packages of hex.pm: Elixir, Erlang, Gleam.
+    Hex,
+    /// Applications of Erlang and Elixir, as releases carry them.
+    Otp,
+    /// Dart packages.
+    Pub,
+    /// Swift packages, named with where they come from: `github.com/apple/swift-nio`.
+    Swift,
+    /// CocoaPods.
+    Cocoapods,
+    /// Conan packages of C and C++.
+    Conan,
+    /// vcpkg ports of C and C++.
+    Vcpkg,
+    /// JavaScript packages of jsr.io, with their scope: `@std/path`.
+    Jsr,
+    /// WordPress plugins and themes: `plugin/akismet`, `theme/twentytwenty`.
+    Wordpress,
     /// Anything else: versions have no order.
     Generic,
 }
 
 impl Ecosystem {
     /// Every ecosystem with its name, which is also its purl type; [`Ecosystem::Generic`] last.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 34] = [
         (Self::Deb, "deb"),
         (Self::Apk, "apk"),
         (Self::Rpm, "rpm"),
@@ -157,6 +201,28 @@ impl Ecosystem {
         (Self::Gem, "gem"),
         (Self::Nuget, "nuget"),
         (Self::Composer, "composer"),
+        (Self::Alpm, "alpm"),
+        (Self::Ebuild, "ebuild"),
+        (Self::Nix, "nix"),
+        (Self::Brew, "brew"),
+        (Self::Conda, "conda"),
+        (Self::Snap, "snap"),
+        (Self::Opkg, "opkg"),
+        (Self::Pear, "pear"),
+        (Self::Cran, "cran"),
+        (Self::Cpan, "cpan"),
+        (Self::Luarocks, "luarocks"),
+        (Self::Opam, "opam"),
+        (Self::Hackage, "hackage"),
+        (Self::Hex, "hex"),
+        (Self::Otp, "otp"),
+        (Self::Pub, "pub"),
+        (Self::Swift, "swift"),
+        (Self::Cocoapods, "cocoapods"),
+        (Self::Conan, "conan"),
+        (Self::Vcpkg, "vcpkg"),
+        (Self::Jsr, "jsr"),
+        (Self::Wordpress, "wordpress"),
         (Self::Generic, "generic"),
     ];
 

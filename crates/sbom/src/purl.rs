@@ -77,9 +77,17 @@ impl Purl {
     /// `org.slf4j:slf4j-api`, `github.com/Masterminds/semver`, `libc6`.
     pub fn package_name(&self) -> String {
         match (self.ecosystem(), &self.namespace) {
-            (Ecosystem::Npm | Ecosystem::Golang | Ecosystem::Composer, Some(namespace)) => {
-                format!("{namespace}/{}", self.name)
-            }
+            (
+                Ecosystem::Npm
+                | Ecosystem::Golang
+                | Ecosystem::Composer
+                | Ecosystem::Ebuild
+                | Ecosystem::Pear
+                | Ecosystem::Swift
+                | Ecosystem::Jsr
+                | Ecosystem::Wordpress,
+                Some(namespace),
+            ) => format!("{namespace}/{}", self.name),
             (Ecosystem::Maven, Some(namespace)) => format!("{namespace}:{}", self.name),
             _ => self.name.clone(),
         }
@@ -138,7 +146,7 @@ fn encode(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 pub fn of(package: &Package, os: Option<&OsRelease>) -> Option<String> {
     let name = package.name.trim();
     let mut version = package.version.clone().filter(|v| !v.is_empty());
-    let mut qualifiers = BTreeMap::new();
+    let (mut qualifiers, mut subpath) = (BTreeMap::new(), None);
     let split = |separator: &str| match name.rsplit_once(separator) {
         Some((namespace, name)) => (Some(namespace.to_owned()), name.to_owned()),
         None => (None, name.to_owned()),
@@ -168,9 +176,49 @@ pub fn of(package: &Package, os: Option<&OsRelease>) -> Option<String> {
         Ecosystem::Cargo => ("cargo", None, name.to_owned()),
         Ecosystem::Gem => ("gem", None, name.to_owned()),
         Ecosystem::Nuget => ("nuget", None, name.to_owned()),
+        Ecosystem::Alpm => ("alpm", distribution(), name.to_ascii_lowercase()),
+        Ecosystem::Opkg => ("opkg", distribution(), name.to_owned()),
+        Ecosystem::Hex | Ecosystem::Otp | Ecosystem::Pub | Ecosystem::Luarocks => {
+            (package.ecosystem.name(), None, name.to_ascii_lowercase())
+        }
+        // Of homebrew/core nobody writes the tap.
+        Ecosystem::Brew => {
+            let tap = package.properties.get("brew:tap").filter(|tap| *tap != "homebrew/core");
+            ("brew", tap.cloned(), name.to_ascii_lowercase())
+        }
+        Ecosystem::Cpan => {
+            let author = package.properties.get("cpan:author");
+            ("cpan", author.map(|author| author.to_ascii_uppercase()), name.to_owned())
+        }
+        Ecosystem::Ebuild | Ecosystem::Pear | Ecosystem::Swift | Ecosystem::Jsr | Ecosystem::Wordpress => {
+            let (namespace, name) = split("/");
+            (package.ecosystem.name(), namespace, name)
+        }
+        // A subspec is a path within its pod.
+        Ecosystem::Cocoapods => {
+            let (pod, below) = name.split_once('/').map_or((name, None), |(pod, sub)| (pod, Some(sub)));
+            subpath = below.map(str::to_owned);
+            ("cocoapods", None, pod.to_owned())
+        }
+        Ecosystem::Nix
+        | Ecosystem::Conda
+        | Ecosystem::Snap
+        | Ecosystem::Cran
+        | Ecosystem::Opam
+        | Ecosystem::Hackage
+        | Ecosystem::Conan
+        | Ecosystem::Vcpkg => (package.ecosystem.name(), None, name.to_owned()),
         Ecosystem::Generic => ("generic", None, name.to_owned()),
     };
-    if matches!(package.ecosystem, Ecosystem::Deb | Ecosystem::Apk | Ecosystem::Rpm) {
+    for (key, property) in qualifying(package.ecosystem) {
+        if let Some(value) = package.properties.get(*property) {
+            qualifiers.insert((*key).to_owned(), value.clone());
+        }
+    }
+    if matches!(
+        package.ecosystem,
+        Ecosystem::Deb | Ecosystem::Apk | Ecosystem::Rpm | Ecosystem::Alpm | Ecosystem::Opkg
+    ) {
         if let Some(arch) = &package.architecture {
             qualifiers.insert("arch".to_owned(), arch.clone());
         }
@@ -207,8 +255,25 @@ pub fn of(package: &Package, os: Option<&OsRelease>) -> Option<String> {
         version = Some(rest.to_owned());
     }
     qualifiers.retain(|_, v| !v.is_empty());
-    let purl = Purl { kind: kind.to_owned(), namespace, name, version, qualifiers, subpath: None };
+    let purl = Purl { kind: kind.to_owned(), namespace, name, version, qualifiers, subpath };
     canonical(&purl.to_string())
+}
+
+/// The qualifiers that a type's definition takes from what the ecosystem says of a package, and the property
+/// that holds each.
+fn qualifying(ecosystem: Ecosystem) -> &'static [(&'static str, &'static str)] {
+    match ecosystem {
+        Ecosystem::Conda => &[
+            ("build", "conda:build"),
+            ("channel", "conda:channel"),
+            ("subdir", "conda:subdir"),
+            ("type", "conda:type"),
+        ],
+        Ecosystem::Conan => &[("user", "conan:user"), ("channel", "conan:channel"), ("rrev", "conan:rrev")],
+        Ecosystem::Vcpkg => &[("port_version", "vcpkg:port-version")],
+        Ecosystem::Nix => &[("output", "nix:output")],
+        _ => &[],
+    }
 }
 
 /// The canonical form of a purl, or `None` where the text is no purl.
@@ -276,10 +341,75 @@ mod tests {
             ),
             (Ecosystem::Rpm, "bash", "1:5.1-6", "pkg:rpm/bash@5.1-6?epoch=1"),
             (Ecosystem::Deb, "libc6", "2.36", "pkg:deb/libc6@2.36"),
+            (Ecosystem::Ebuild, "app-shells/bash", "5.1_p16", "pkg:ebuild/app-shells/bash@5.1_p16"),
+            (Ecosystem::Pear, "pecl.php.net/APCu", "5.1.23", "pkg:pear/pecl.php.net/APCu@5.1.23"),
+            (
+                Ecosystem::Swift,
+                "github.com/apple/swift-nio",
+                "2.6",
+                "pkg:swift/github.com/apple/swift-nio@2.6",
+            ),
+            (
+                Ecosystem::Cocoapods,
+                "GoogleUtilities/NSData",
+                "7.5",
+                "pkg:cocoapods/GoogleUtilities@7.5#NSData",
+            ),
+            (Ecosystem::Jsr, "@std/path", "1.0.0", "pkg:jsr/%40std/path@1.0.0"),
+            (Ecosystem::Hex, "Jason", "1.4.0", "pkg:hex/jason@1.4.0"),
+            (Ecosystem::Hackage, "3d-graphics", "0.2", "pkg:hackage/3d-graphics@0.2"),
         ] {
             assert_eq!(purl(ecosystem, name, version).as_deref(), Some(wanted));
         }
         assert_eq!(purl(Ecosystem::Npm, " ", "1"), None);
+        // The type asks for the author, and nobody guesses one.
+        assert_eq!(purl(Ecosystem::Cpan, "DateTime", "1.55"), None);
+    }
+
+    #[test]
+    fn what_a_type_wants_beside_name_and_version() {
+        for (ecosystem, name, version, properties, wanted) in [
+            (
+                Ecosystem::Conda,
+                "absl-py",
+                "0.4.1",
+                &[("conda:build", "py36_0"), ("conda:channel", "main"), ("conda:subdir", "linux-64")][..],
+                "pkg:conda/absl-py@0.4.1?build=py36_0&channel=main&subdir=linux-64",
+            ),
+            (
+                Ecosystem::Cpan,
+                "DateTime",
+                "1.55",
+                &[("cpan:author", "DROLSKY")],
+                "pkg:cpan/DROLSKY/DateTime@1.55",
+            ),
+            (
+                Ecosystem::Vcpkg,
+                "bzip2",
+                "1.0.8",
+                &[("vcpkg:port-version", "6")],
+                "pkg:vcpkg/bzip2@1.0.8?port_version=6",
+            ),
+            (Ecosystem::Brew, "Jq", "1.7", &[("brew:tap", "homebrew/core")], "pkg:brew/jq@1.7"),
+            (Ecosystem::Brew, "x", "1", &[("brew:tap", "some/tap")], "pkg:brew/some/tap/x@1"),
+            (
+                Ecosystem::Conan,
+                "openssl",
+                "3.0.3",
+                &[("conan:user", "bincrafters"), ("conan:channel", "stable")],
+                "pkg:conan/openssl@3.0.3?channel=stable&user=bincrafters",
+            ),
+        ] {
+            let mut package = Package::new(ecosystem, name, Some(version.into()));
+            package.properties = properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            assert_eq!(of(&package, None).as_deref(), Some(wanted));
+        }
+        let mut package = Package::new(Ecosystem::Alpm, "pacman", Some("6.0.1-1".into()));
+        package.architecture = Some("x86_64".into());
+        assert_eq!(
+            of(&package, Some(&OsRelease { id: "arch".into(), ..OsRelease::default() })).as_deref(),
+            Some("pkg:alpm/arch/pacman@6.0.1-1?arch=x86_64&distro=arch")
+        );
     }
 
     #[test]

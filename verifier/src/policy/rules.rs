@@ -106,7 +106,14 @@ fn same_name(ecosystem: Ecosystem, a: &str, b: &str) -> bool {
     match ecosystem {
         Ecosystem::Pypi => pypi_name(a) == pypi_name(b),
         // Names that differ in case alone are one package on these registries.
-        Ecosystem::Nuget | Ecosystem::Composer => a.eq_ignore_ascii_case(b),
+        Ecosystem::Nuget
+        | Ecosystem::Composer
+        | Ecosystem::Alpm
+        | Ecosystem::Brew
+        | Ecosystem::Hex
+        | Ecosystem::Luarocks
+        | Ecosystem::Otp
+        | Ecosystem::Pub => a.eq_ignore_ascii_case(b),
         _ => a == b,
     }
 }

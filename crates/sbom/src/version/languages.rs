@@ -31,6 +31,41 @@ fn refused(ecosystem: Ecosystem, list: &[&str]) {
 }
 
 /// go.dev/ref/mod, "Versions" and "Pseudo-versions".
+/// The example of vercmp(8), and what its text says of epochs and releases.
+#[test]
+fn pacman() {
+    let alpm = Ecosystem::Alpm;
+    ascending(
+        alpm,
+        &[
+            "1.0a", "1.0b", "1.0beta", "1.0p", "1.0pre", "1.0rc", "1.0", "1.0.a", "1.0.1", "1.1", "1.2",
+            "2.0", "3.0.0",
+        ],
+    );
+    ascending(alpm, &["1", "1.0", "1.1", "1.2", "1.11", "2", "20220713", "1:0.1"]);
+    ascending(alpm, &["1.5-1", "1.5-2", "1.5.1-1"]);
+    ascending(alpm, &["1.0", "1..0"]);
+    equal(alpm, &[("1.5-1", "1.5"), ("1.5", "1.5"), ("0:1.5", "1.5"), ("1.05", "1.5")]);
+    refused(alpm, &["", ":", "x:1", "1 2", "1:"]);
+}
+
+#[test]
+fn lists_of_numbers() {
+    ascending(Ecosystem::Cran, &["1.0", "1.0.0", "1.0-1", "1.2", "1.10-3", "2"]);
+    equal(Ecosystem::Cran, &[("1.0-1", "1.0.1")]);
+    refused(Ecosystem::Cran, &["1.0a", "", "1..0"]);
+    ascending(Ecosystem::Hackage, &["0.9", "0.9.0", "0.10", "1.2.3.4"]);
+    refused(Ecosystem::Hackage, &["1-0", "1.x"]);
+}
+
+/// Orders that an ecosystem shares with another by its own documentation.
+#[test]
+fn orders_of_others() {
+    ascending(Ecosystem::Opam, &["4.14.0~rc1", "4.14.0", "4.14.0+flambda", "5.2.0"]);
+    ascending(Ecosystem::Hex, &["1.0.0-rc.1", "1.0.0", "1.0.10"]);
+    ascending(Ecosystem::Cocoapods, &["1.0.0.beta.1", "1.0.0", "1.0.1"]);
+}
+
 #[test]
 fn go() {
     ascending(
