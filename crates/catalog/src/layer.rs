@@ -386,7 +386,15 @@ impl<'a> Walk<'a> {
                     self.executable(path, tar)?;
                 }
             }
-            Kind::Directory | Kind::Other => {}
+            Kind::Directory => {
+                let Some(parsed) = catalogers::directory(&path) else { return Ok(()) };
+                if self.facts.kept.len() < limits::LAYER_WANTED_FILES {
+                    self.keep(path, Kept::Parsed(Arc::new(parsed)));
+                } else {
+                    self.note(Some(format!("/{path}")), "more than LAYER_WANTED_FILES in this layer".into());
+                }
+            }
+            Kind::Other => {}
         }
         Ok(())
     }

@@ -35,6 +35,12 @@ pub const LAYER_WANTED_FILES: usize = 200_000;
 pub const GAPS: usize = 1_000;
 /// A package database (dpkg status, apk installed); a system of 5,000 packages has 8 MiB.
 pub const DATABASE_BYTES: u64 = 64 << 20;
+/// A package's name where its ecosystem sets no shorter limit; Go's module paths are the longest.
+pub const NAME_BYTES: usize = 512;
+/// A package's version; the longest seen are pseudo-versions and revisions of 64 letters.
+pub const VERSION_BYTES: usize = 256;
+/// Licences that one package names.
+pub const LICENCES: usize = 100;
 /// Packages of one database.
 pub const DATABASE_PACKAGES: usize = 200_000;
 /// An rpm database; a Fedora workstation has 150 MiB, an image of the minimal flavour 15.

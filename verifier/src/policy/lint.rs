@@ -508,7 +508,7 @@ impl Lint<'_> {
                     self.say(
                         ecosystem,
                         format!("there is no ecosystem '{text}'"),
-                        "known are deb, apk, rpm, pypi, npm, maven, golang, cargo, gem, nuget, composer",
+                        "known are deb, apk, rpm, pypi, npm, maven, golang, cargo, gem, nuget, composer, and the other types of purls: alpm, hex, cran, …",
                     );
                     return None;
                 };

@@ -24,3 +24,40 @@ pub(crate) fn be32(bytes: &[u8], at: usize) -> Option<usize> {
 pub(crate) fn le32(bytes: &[u8], at: usize) -> Option<usize> {
     array(bytes, at).map(u32::from_le_bytes).and_then(|n| usize::try_from(n).ok())
 }
+
+/// Base64 as RFC 4648, section 4, has it, with or without padding, of no more than a checksum's length.
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
+    /// SHA-512, the longest that packages have.
+    const LONGEST: usize = 64;
+    let (mut bits, mut count, mut out) = (0_u32, 0, Vec::with_capacity(LONGEST));
+    for byte in text.trim_end_matches('=').bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count & 0xff) as u8);
+        }
+        if out.len() > LONGEST {
+            return None;
+        }
+    }
+    Some(out)
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        // A String takes all that is written.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}

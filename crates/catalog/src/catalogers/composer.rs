@@ -20,11 +20,11 @@ pub(crate) struct Composer;
 pub(crate) struct Entry {
     pub(super) name: String,
     pub(super) version: String,
-    licenses: Vec<String>,
+    pub(super) licenses: Vec<String>,
     authors: Vec<String>,
     homepage: Option<String>,
     summary: Option<String>,
-    requires: Vec<String>,
+    pub(super) requires: Vec<String>,
 }
 pack!(struct Entry { name, version, licenses, authors, homepage, summary, requires });
 

@@ -6,7 +6,7 @@
 //! self-contained application, and are listed under the name of the package they are. What it cannot know: a
 //! library whose file was removed afterwards, and licences.
 
-use super::{Cataloger, Fact, Parsed, dependencies_left_out, field};
+use super::{Cataloger, Fact, Parsed, bytes, dependencies_left_out, field};
 use crate::collect::Collector;
 use crate::limits;
 use crate::pack::pack;
@@ -163,27 +163,7 @@ fn is_version(version: &str) -> bool {
 
 /// Base64 of 64 bytes as hex; `None` for anything else (projects have an empty one).
 fn hex(base64: &str) -> Option<String> {
-    let (mut bits, mut count, mut out) = (0_u32, 0, String::with_capacity(128));
-    for byte in base64.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push_str(&format!("{:02x}", bits >> count & 0xff));
-        }
-        if out.len() > 128 {
-            return None;
-        }
-    }
-    (out.len() == 128).then_some(out)
+    bytes::base64(base64).filter(|sum| sum.len() == 64).map(|sum| bytes::hex(&sum))
 }
 
 #[cfg(test)]

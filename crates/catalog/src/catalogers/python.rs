@@ -161,7 +161,7 @@ fn package(dist: &Dist) -> Package {
 }
 
 /// A name as indexes compare it (PEP 503).
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for part in name.split(['-', '_', '.']).filter(|p| !p.is_empty()) {
         if !out.is_empty() {

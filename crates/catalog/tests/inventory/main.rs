@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 mod cache;
+mod ecosystems;
 mod executables;
 mod files;
 mod fixtures;
@@ -11,6 +12,7 @@ mod hostile;
 mod java;
 mod languages;
 mod layers;
+mod locks;
 mod packages;
 mod programs;
 mod rpm;
