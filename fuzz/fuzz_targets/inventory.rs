@@ -1,6 +1,6 @@
 //! Layers and the package data in them. `SEAWORTHY_FUZZ` says what the bytes are: a kind of file (`dpkg`, `apk`,
 //! `rpm-sqlite`, `rpm-ndb`, `rpm-bdb`, `rpm-manifest`, `jar`, `wheel`, `npm`, `go`, `auditable`, `gem`, `composer`, `dotnet`,
-//! `lock`), a whole layer (`tar`), or a
+//! `lock` and the further ones of `FILES`), a whole layer (`tar`), or a
 //! plan of layers with whiteouts (`whiteouts`). Without it the first byte says so.
 //!
 //! What must hold: an inventory or an error, the same twice, written in both formats and read back; and of layers, that
@@ -29,6 +29,31 @@ const FILES: &[(&str, &str)] = &[
     ("composer", "srv/vendor/composer/installed.json"),
     ("dotnet", "srv/app.deps.json"),
     ("lock", "srv/package-lock.json"),
+    ("pnpm", "srv/pnpm-lock.yaml"),
+    ("yarn", "srv/yarn.lock"),
+    ("bun", "srv/bun.lock"),
+    ("deno", "srv/deno.lock"),
+    ("uv", "srv/uv.lock"),
+    ("mix", "srv/mix.lock"),
+    ("podfile", "srv/Podfile.lock"),
+    ("cpanfile", "srv/cpanfile.snapshot"),
+    ("conan", "srv/conan.lock"),
+    ("pacman", "var/lib/pacman/local/x-1-1/desc"),
+    ("portage", "var/db/pkg/a/x-1/LICENSE"),
+    ("opkg", "usr/lib/opkg/status"),
+    ("homebrew", "opt/Cellar/x/1/.brew/x.rb"),
+    ("conda", "opt/conda-meta/x-1-0.json"),
+    ("snap", "snap/x/1/meta/snap.yaml"),
+    ("pear", "usr/share/php/.registry/x.reg"),
+    ("r", "usr/lib/R/library/x/DESCRIPTION"),
+    ("perl", "usr/lib/perl5/perllocal.pod"),
+    ("lua", "usr/lib/luarocks/rocks-5.4/x/1-1/x-1-1.rockspec"),
+    ("opam", "root/.opam/a/.opam-switch/packages/x.1/opam"),
+    ("haskell", "usr/lib/ghc/package.conf.d/x.conf"),
+    ("beam", "app/lib/x/ebin/x.app"),
+    ("dart", "root/.pub-cache/hosted/pub.dev/x-1/pubspec.yaml"),
+    ("vcpkg", "srv/vcpkg/status"),
+    ("wordpress", "srv/wp-content/plugins/x/x.php"),
 ];
 
 const OS: (&str, &[u8]) = ("etc/os-release", b"ID=debian\nVERSION_ID=12\n");

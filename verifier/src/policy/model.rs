@@ -307,8 +307,7 @@ pub(super) struct DenyDoc {
 pub(super) struct PackageDoc {
     /// A package URL without qualifiers.
     pub(super) purl: Option<At<String>>,
-    /// `deb`, `apk`, `rpm`, `pypi`, `npm`, `maven`, `golang`, `cargo`, `gem`, `nuget`, `composer`,
-    /// or the type of another ecosystem's purls: `alpm`, `conda`, `cran`, `hex`, ….
+    /// `deb`, `apk`, `rpm`, `pypi`, `npm`, `maven`, `golang`, `cargo`, `gem`, `nuget`, `composer`.
     pub(super) ecosystem: Option<At<String>>,
     /// The name as the ecosystem writes it.
     pub(super) name: Option<At<String>>,

@@ -237,12 +237,9 @@ pub(crate) fn directory(path: &str) -> Option<Parsed> {
 
 /// Whether a file of a distribution package is the proof of another package.
 pub(crate) fn proves_language_package(path: &str) -> bool {
-    let readers: [&dyn Cataloger; 6] =
-        [&python::Python, &npm::Npm, &java::Java, &gem::Gem, &composer::Composer, &dotnet::Dotnet];
-    readers.iter().any(|reader| reader.wants(path).is_some())
+    LANGUAGES.iter().any(|reader| reader.wants(path).is_some())
         || executables::is_likely(path)
         || crate::known::is_known(path)
-    LANGUAGES.iter().any(|reader| reader.wants(path).is_some()) || executables::is_likely(path)
 }
 
 /// Who speaks for a file that was read.

@@ -65,6 +65,8 @@ impl Cataloger for Portage {
                 list.add(Record::new(Ecosystem::Ebuild, full, version));
                 list.done(NAME, Reach::Image)
             }
+            "LICENSE" => Ok(Fact::Beside(expression(&text).into_iter().collect()).into()),
+            "RDEPEND" => Ok(Fact::Beside(needed(&text)).into()),
             _ => Ok(Fact::Beside(field(&text).into_iter().collect()).into()),
         }
     }
@@ -75,8 +77,8 @@ impl Cataloger for Portage {
             let lines = |base: &str| stated::beside(view, &path::join(dir, base)).unwrap_or_default();
             let text = |base: &str| lines(base).first().cloned();
             record = record
-                .licensed(text("LICENSE").and_then(|licence| expression(&licence)))
-                .needing(text("RDEPEND").iter().flat_map(|atoms| needed(atoms)))
+                .licensed(text("LICENSE"))
+                .needing(lines("RDEPEND").iter().cloned())
                 .with("portage:repository", text("repository"));
             record.package.homepage = text("HOMEPAGE").and_then(|all| field(all.split(' ').next()?));
             record.package.description = text("DESCRIPTION");

@@ -99,7 +99,7 @@ fn portage() {
         ]
     );
     assert_eq!(licence(&image, "app-shells/bash"), Some("GPL-3.0-or-later"));
-    assert_eq!(licence(&image, "dev-python/idna"), Some("BSD-2-Clause OR MIT"));
+    assert_eq!(licence(&image, "dev-python/idna"), Some("MIT OR BSD-2-Clause"));
     assert!(related(&image, "app-shells/bash", NEEDS, "sys-libs/readline"));
     assert!(related(&image, "dev-python/idna", CONTAINS, "idna"));
     assert_eq!(package(&image, "app-shells/bash").properties["portage:repository"], "gentoo");
