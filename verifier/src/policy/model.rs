@@ -307,7 +307,8 @@ pub(super) struct DenyDoc {
 pub(super) struct PackageDoc {
     /// A package URL without qualifiers.
     pub(super) purl: Option<At<String>>,
-    /// `deb`, `apk`, `rpm`, `pypi`, `npm`, `maven`, `golang`, `cargo`, `gem`, `nuget`, `composer`.
+    /// `deb`, `apk`, `rpm`, `pypi`, `npm`, `maven`, `golang`, `cargo`, `gem`, `nuget`, `composer`,
+    /// or the type of another ecosystem's purls: `alpm`, `conda`, `cran`, `hex`, ….
     pub(super) ecosystem: Option<At<String>>,
     /// The name as the ecosystem writes it.
     pub(super) name: Option<At<String>>,
