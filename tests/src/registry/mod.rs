@@ -228,6 +228,21 @@ impl Lab {
         self.state.store.lock().unwrap().put_blob(repository, bytes.to_vec())
     }
 
+    /// Takes the OCI layout in `dir` under `name`: each blob, each manifest of its index, and what has a name there as `tag`.
+    pub fn take_layout(&self, dir: &std::path::Path, name: &str, tag: &str) {
+        for blob in std::fs::read_dir(dir.join("blobs/sha256")).unwrap() {
+            self.put_blob(name, &std::fs::read(blob.unwrap().path()).unwrap());
+        }
+        let index = std::fs::read(dir.join("index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+        for entry in index["manifests"].as_array().unwrap() {
+            let digest = entry["digest"].as_str().unwrap();
+            let bytes = std::fs::read(dir.join("blobs").join(digest.replace(':', "/"))).unwrap();
+            let named = entry["annotations"]["org.opencontainers.image.ref.name"].is_string();
+            self.put_manifest(name, named.then_some(tag), entry["mediaType"].as_str().unwrap(), &bytes);
+        }
+    }
+
     /// Puts a manifest there without HTTP and without any check, under `tag` if there is one.
     pub fn put_manifest(
         &self,

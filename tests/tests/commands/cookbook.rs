@@ -1,4 +1,4 @@
-//! The cookbook: twenty-three policies that people ask for, each with images that it lets in and images that it does not.
+//! The cookbook: twenty-four policies that people ask for, each with images that it lets in and images that it does not.
 //!
 //! The evidence is made here, by the program itself, with keys of testdata and fixed times: the same bytes in every
 //! run, which a test compares with what is committed. `UPDATE_COOKBOOK=1 cargo test -p seaworthy --test commands

@@ -44,28 +44,14 @@ fn asked(world: &World, policy: &str, image: &str) -> Value {
     said
 }
 
-/// What the evidence of `image` is made of, in a registry under `name:1`.
-fn push(lab: &Lab, image: &str, name: &str) {
-    let layout = root().join("testdata/cookbook/evidence").join(image);
-    let index: Value = serde_json::from_slice(&std::fs::read(layout.join("index.json")).unwrap()).unwrap();
-    for blob in std::fs::read_dir(layout.join("blobs/sha256")).unwrap() {
-        lab.put_blob(name, &std::fs::read(blob.unwrap().path()).unwrap());
-    }
-    for entry in index["manifests"].as_array().unwrap() {
-        let digest = entry["digest"].as_str().unwrap();
-        let bytes = std::fs::read(layout.join("blobs").join(digest.replace(':', "/"))).unwrap();
-        let tag = entry["annotations"]["org.opencontainers.image.ref.name"].as_str().map(|_| "1");
-        lab.put_manifest(name, tag, entry["mediaType"].as_str().unwrap(), &bytes);
-    }
-}
-
 #[test]
 fn one_verdict_by_verify_in_a_layout_and_in_a_registry() {
     let world = World::new();
     let lab = Lab::start();
     let mut found: BTreeMap<String, BTreeMap<&str, Value>> = BTreeMap::new();
     for image in IMAGES {
-        push(&lab, image, &format!("team/{image}"));
+        let layout = root().join("testdata/cookbook/evidence").join(image);
+        lab.take_layout(&layout, &format!("team/{image}"), "1");
     }
     for policy in policies() {
         for image in IMAGES {

@@ -3,7 +3,6 @@
 
 use crate::asked::Program;
 use crate::world::World;
-use seaworthy_tests::registry::Lab;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -13,20 +12,6 @@ fn testdata() -> PathBuf {
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-/// What the evidence of `image` is made of, under `name:1`.
-fn push(lab: &Lab, image: &str, name: &str) {
-    let layout = testdata().join("cookbook/evidence").join(image);
-    for blob in std::fs::read_dir(layout.join("blobs/sha256")).unwrap() {
-        lab.put_blob(name, &std::fs::read(blob.unwrap().path()).unwrap());
-    }
-    for entry in json(&layout.join("index.json"))["manifests"].as_array().unwrap() {
-        let digest = entry["digest"].as_str().unwrap();
-        let bytes = std::fs::read(layout.join("blobs").join(digest.replace(':', "/"))).unwrap();
-        let tagged = entry["annotations"]["org.opencontainers.image.ref.name"].is_string();
-        lab.put_manifest(name, tagged.then_some("1"), entry["mediaType"].as_str().unwrap(), &bytes);
-    }
 }
 
 #[test]
@@ -39,7 +24,8 @@ fn the_webhook_says_what_the_command_line_says() {
         let file = testdata().join(format!("one-verdict/{policy}.yaml"));
         let host = world.lab.host();
         for image in images.as_object().unwrap().keys() {
-            push(&world.lab, image, &format!("team/{image}"));
+            let layout = testdata().join("cookbook/evidence").join(image);
+            world.lab.take_layout(&layout, &format!("team/{image}"), "1");
         }
         let program = Program::judging(world, &file, &["--registry", &host], |_| {});
         for (image, said) in images.as_object().unwrap() {

@@ -22,6 +22,7 @@ mod policies;
 mod provenance;
 mod rows;
 mod sboms;
+mod scans;
 mod sigstore;
 mod vectors;
 mod vulnerabilities;
