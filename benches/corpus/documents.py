@@ -3,6 +3,7 @@
 import filecmp
 import json
 import os
+import shutil
 import subprocess
 
 import fetch
@@ -18,12 +19,28 @@ def checks(seaworthy, reference, folder, environment):
         if said:
             return [("sbom", said)]
     results = [("twice the same bytes", next((f"{form} differs" for form in first if not filecmp.cmp(first[form], again[form], shallow=False)), None))]
+    results.append(("nothing written but the document", writes(seaworthy, reference, folder, environment)))
     python = os.path.join(fetch.venv(), "bin", "python")
     results.append(("pyspdxtools", run([python, "-m", "spdx_tools.spdx.clitools.pyspdxtools", "-i", spdx_name(first[SPDX]), "--version", "SPDX-2.3"], environment)))
     results.append(("CycloneDX JSON schema", run([python, os.path.join(fetch.INTEROP, "valid_cyclonedx.py"), first[CYCLONEDX]], environment)))
     results.append(("ntia-conformance-checker", ntia(python, spdx_name(first[SPDX]), first["json"], environment)))
     results.append(("read back, the same inventory", read_back(seaworthy, first, environment)))
     return results
+
+
+def writes(seaworthy, reference, folder, environment):
+    """What a run without the cache opens for writing or makes, as strace sees it, beside standard output."""
+    if not shutil.which("strace"):
+        return "strace is not there"
+    trace = os.path.join(folder, "trace")
+    said = run(["strace", "-f", "-qq", "-e", "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat",
+                "-o", trace, seaworthy, "sbom", reference, "--no-cache", "-o", "spdx-json"], environment, subprocess.DEVNULL)
+    if said:
+        return said
+    with open(trace) as f:
+        made = [line.strip() for line in f if "/dev/null" not in line and (
+            "O_WRONLY" in line or "O_RDWR" in line or "O_CREAT" in line or " open" not in line) and "(" in line]
+    return made[0][:300] if made else None
 
 
 def spdx_name(path):
@@ -34,9 +51,9 @@ def spdx_name(path):
     return named
 
 
-def run(command, environment):
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return None if done.returncode == 0 else f"exit {done.returncode}: {done.stdout[-600:]}"
+def run(command, environment, out=subprocess.PIPE):
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True)
+    return None if done.returncode == 0 else f"exit {done.returncode}: {(done.stdout or '')[-600:]}"
 
 
 def ntia(python, path, inventory, environment):

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
 import tarfile
 
@@ -115,24 +116,29 @@ class Image:
 
     def finish(self):
         """Writes configuration, manifest and index."""
-        config = self._blob({
+        config = self.blob({
             "created": "2023-11-14T22:13:20Z", "architecture": "amd64", "os": "linux",
             "config": {"Labels": {"org.opencontainers.image.vendor": "Seaworthy"}},
             "rootfs": {"type": "layers", "diff_ids": self.diff_ids},
             "history": [{"created": "2023-11-14T22:13:20Z"} for _ in self.layers],
         }, "application/vnd.oci.image.config.v1+json")
-        manifest = self._blob({
+        self.index({
             "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": config, "layers": self.layers,
-        }, "application/vnd.oci.image.manifest.v1+json")
+        })
+
+    def index(self, manifest):
+        """Writes `manifest` as the one image of the layout."""
+        manifest = self.blob(manifest, "application/vnd.oci.image.manifest.v1+json")
         manifest["platform"] = {"architecture": "amd64", "os": "linux"}
         manifest["annotations"] = {"org.opencontainers.image.ref.name": "image"}
         index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [manifest]}
         write_json(os.path.join(self.layout, "index.json"), index)
         write_json(os.path.join(self.layout, "oci-layout"), {"imageLayoutVersion": "1.0.0"})
 
-    def _blob(self, value, media_type):
-        data = json.dumps(value, sort_keys=True).encode()
+    def blob(self, value, media_type):
+        """Writes bytes, or JSON; gives back the descriptor."""
+        data = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True).encode()
         digest = hashlib.sha256(data).hexdigest()
         with open(os.path.join(self.blobs, digest), "wb") as f:
             f.write(data)
@@ -168,6 +174,31 @@ def blob_path(layout, digest):
     if algorithm != "sha256":
         die(f"{digest} is no sha256")
     return os.path.join(layout, "blobs", algorithm, value)
+
+
+def rebuilt(layout, target):
+    """The image of `layout` with one small layer more, as another build of it would be; the blobs are links."""
+    shutil.copytree(layout, target, copy_function=os.link)
+    manifest = manifest_of(layout)
+    with open(blob_path(layout, manifest["config"]["digest"])) as f:
+        config = json.load(f)
+    packed = io.BytesIO()
+    plain = Hashing(gzip.GzipFile(fileobj=packed, mode="wb", mtime=0))
+    with tarfile.open(fileobj=plain, mode="w|", format=tarfile.GNU_FORMAT) as tar:
+        content = b'{"name":"harbour-rebuilt","version":"1.0.0","license":"MIT"}'
+        info = normal(tarfile.TarInfo("srv/rebuilt/node_modules/harbour-rebuilt/package.json"))
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    plain.out.close()
+    config["rootfs"]["diff_ids"].append(plain.digest())
+    image = Image.__new__(Image)
+    image.layout, image.blobs = target, os.path.join(target, "blobs", "sha256")
+    manifest["layers"].append(image.blob(packed.getvalue(), "application/vnd.oci.image.layer.v1.tar+gzip"))
+    manifest["config"] = image.blob(config, manifest["config"]["mediaType"])
+    # The index is a link to that of the other layout.
+    os.unlink(os.path.join(target, "index.json"))
+    image.index(manifest)
+    return target
 
 
 def docker_archive(layout, target):

@@ -70,8 +70,10 @@ pub(crate) async fn inventory(
     printer: &Printer,
 ) -> Outcome<Inventory> {
     let How { memory, scope, files } = how;
-    let options =
-        Options { created: context::source_date_epoch()?, memory, scope, files, ..Options::default() };
+    // A layer for each core, and no more than leave some of the blocking threads (main.rs) to whoever feeds them.
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 6));
+    let created = context::source_date_epoch()?;
+    let options = Options { created, memory, scope, files, threads, ..Options::default() };
     let total = target.image.layers.iter().map(|l| l.size).sum();
     let progress = LayerBar {
         bar: printer.bar(&format!("inventory {}", target.label()), total),

@@ -7,19 +7,18 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
+use crate::stage::{Ahead, PIECE_BYTES};
 use crate::tar::Input;
 use flate2::bufread::MultiGzDecoder;
+use seaworthy_oci::Digest;
 use seaworthy_oci::digest::Hasher;
 use seaworthy_oci::source::from_io;
-use seaworthy_oci::{BlobReader, Digest};
-use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};
-use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What is read from the blob at once.
-const BUFFER_BYTES: usize = 128 << 10;
+const BUFFER_BYTES: usize = PIECE_BYTES;
 /// How often progress is told, in stored bytes.
 const REPORT_BYTES: u64 = 1 << 20;
 /// `ZSTD_WINDOWLOG_LIMIT_DEFAULT`: 128 MiB, what every zstd tool takes without being asked.
@@ -90,12 +89,16 @@ impl Compression {
 
 /// The blob as stored: counts, reports, and stops when the inventory was given up.
 struct Stored<'a> {
-    inner: BlobReader,
+    /// The place's own reader, which checks the digest, a few pieces ahead.
+    inner: Ahead<io::Error>,
+    piece: Vec<u8>,
+    /// What of the piece was not taken yet.
+    left: std::ops::Range<usize>,
     /// What was read ahead to see how the blob is compressed.
     start: Vec<u8>,
-    read: Rc<Cell<u64>>,
+    read: Arc<AtomicU64>,
     reported: u64,
-    report: &'a mut dyn FnMut(u64),
+    report: &'a mut (dyn FnMut(u64) + Send),
     cancel: Arc<AtomicBool>,
 }
 
@@ -104,14 +107,18 @@ impl Stored<'_> {
         if self.cancel.load(Ordering::Relaxed) {
             return Err(io::Error::other("the inventory was given up"));
         }
-        let n = loop {
-            match self.inner.read(buf) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
-        let read = self.read.get().saturating_add(n as u64);
-        self.read.set(read);
+        if self.left.is_empty() {
+            let died = |_| io::Error::other("the thread that reads the layer died");
+            self.left = 0..self.inner.next(&mut self.piece).map_err(died)??;
+        }
+        let n = buf.len().min(self.left.len());
+        let from = self.left.start;
+        if let (Some(to), Some(from)) = (buf.get_mut(..n), self.piece.get(from..from + n)) {
+            to.copy_from_slice(from);
+        }
+        self.left.start += n;
+        let read = self.read.load(Ordering::Relaxed).saturating_add(n as u64);
+        self.read.store(read, Ordering::Relaxed);
         if n == 0 || read - self.reported >= REPORT_BYTES {
             self.reported = read;
             (self.report)(read);
@@ -145,7 +152,7 @@ enum Decoder<'a> {
 pub(crate) struct Unpacked<'a> {
     decoder: Decoder<'a>,
     compression: Compression,
-    stored: Rc<Cell<u64>>,
+    stored: Arc<AtomicU64>,
     unpacked: u64,
     hasher: Option<Hasher>,
     digest: Digest,
@@ -155,16 +162,24 @@ impl<'a> Unpacked<'a> {
     /// Opens the blob `inner` with `digest`; `report` hears how many stored bytes were read. With a
     /// `hasher`, the unpacked bytes are hashed as well.
     pub(crate) fn open(
-        inner: BlobReader,
+        inner: Ahead<io::Error>,
         digest: &Digest,
         hasher: Option<Hasher>,
         cancel: Arc<AtomicBool>,
-        report: &'a mut dyn FnMut(u64),
+        report: &'a mut (dyn FnMut(u64) + Send),
     ) -> Result<Self> {
         let local = |e| Error::from(from_io(e, "read layer", digest));
-        let stored = Rc::new(Cell::new(0));
-        let mut raw =
-            Stored { inner, start: Vec::new(), read: Rc::clone(&stored), reported: 0, report, cancel };
+        let stored = Arc::new(AtomicU64::new(0));
+        let mut raw = Stored {
+            inner,
+            piece: Vec::new(),
+            left: 0..0,
+            start: Vec::new(),
+            read: Arc::clone(&stored),
+            reported: 0,
+            report,
+            cancel,
+        };
         // A source may hand out its first bytes one by one.
         let mut start = Vec::with_capacity(6);
         (&mut raw).take(6).read_to_end(&mut start).map_err(local)?;
@@ -234,8 +249,19 @@ impl<'a> Unpacked<'a> {
     }
 }
 
-impl Input for Unpacked<'_> {
-    fn fill(&mut self, buf: &mut [u8]) -> Result<usize> {
+/// Reads from the place of a layer; what interrupts it is tried again.
+pub(crate) fn read_some(inner: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match inner.read(buf) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+impl Unpacked<'_> {
+    /// Some more of the tar; 0 at its end.
+    pub(crate) fn fill(&mut self, buf: &mut [u8]) -> Result<usize> {
         let n = match &mut self.decoder {
             Decoder::None(raw) => raw.read(buf),
             Decoder::Gzip(gzip) => gzip.read(buf),
@@ -246,7 +272,7 @@ impl Input for Unpacked<'_> {
         if self.unpacked > limits::LAYER_UNPACKED_BYTES {
             return Err(self.bound("LAYER_UNPACKED_BYTES", limits::LAYER_UNPACKED_BYTES));
         }
-        let allowed = self.stored.get().saturating_mul(limits::RATIO);
+        let allowed = self.stored.load(Ordering::Relaxed).saturating_mul(limits::RATIO);
         if self.unpacked > limits::RATIO_GRACE && self.unpacked > allowed {
             return Err(self.bound("RATIO", limits::RATIO).hint("this looks like a decompression bomb"));
         }
@@ -254,5 +280,22 @@ impl Input for Unpacked<'_> {
             hasher.update(bytes);
         }
         Ok(n)
+    }
+}
+
+/// The tar of a layer as it comes from the thread that unpacks it.
+pub(crate) struct Tar {
+    /// The other end of that thread.
+    pub(crate) ahead: Ahead<Error>,
+    /// What is unpacked.
+    pub(crate) digest: Digest,
+}
+
+impl Input for Tar {
+    fn fill(&mut self, buf: &mut Vec<u8>) -> Result<usize> {
+        self.ahead.next(buf).unwrap_or_else(|_| {
+            let why = "the thread that unpacks it died".to_owned();
+            Err(Error::new("unpack layer", &self.digest, ErrorKind::Local(why)))
+        })
     }
 }

@@ -5,12 +5,13 @@
 //! replace an earlier one's. Everything else streams by.
 
 use crate::catalogers::{self, Parsed};
-use crate::decompress::{Compression, Unpacked};
+use crate::decompress::{Compression, Tar, Unpacked, read_some};
 use crate::elf::{More, Scanner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Sums, Table};
 use crate::pack::{Pack, pack, take};
 use crate::path::{self, Name};
+use crate::stage;
 use crate::tar::{Entry, Kind, Reader, Tail};
 use crate::{DiffIds, limits};
 use seaworthy_oci::digest::Hasher;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 
 /// What to do with a layer.
 pub(crate) struct Pass {
@@ -174,53 +176,80 @@ impl Pack for Facts {
     }
 }
 
-/// Reads the layer behind `reader`; `report` hears how many stored bytes were read.
-pub(crate) fn read(reader: BlobReader, pass: &Pass, report: &mut dyn FnMut(u64)) -> Result<Facts> {
+/// Reads the layer behind `reader`; `report` hears how many stored bytes were read. Reading and hashing what is stored,
+/// unpacking, and walking each have a thread ([`crate::stage`]); this one walks.
+pub(crate) fn read(
+    mut reader: BlobReader,
+    pass: &Pass,
+    report: &mut (dyn FnMut(u64) + Send),
+) -> Result<Facts> {
     let announced = Compression::announced(&pass.media_type, &pass.digest)?;
     let algorithm = pass.named.as_ref().map_or(seaworthy_oci::Algorithm::Sha256, Digest::algorithm);
     let hasher = (pass.diff_ids == DiffIds::Compute).then(|| Hasher::new(algorithm));
-    let unpacked = Unpacked::open(reader, &pass.digest, hasher, Arc::clone(&pass.cancel), report)?;
-    let compression = unpacked.compression();
-    let mut tar = Reader::new(unpacked, &pass.digest);
-    let mut walk = Walk::new(&pass.names, pass.files);
-    let tail = match walk.run(&mut tar).and_then(|()| tar.finish()) {
-        Ok(tail) => tail,
-        Err(error) => {
-            // Where the bytes are not those of the digest, that is the news, not what a decoder made of them.
-            if matches!(error.kind, ErrorKind::Malformed(_) | ErrorKind::Truncated(_)) {
-                tar.input().drain_stored()?;
+    thread::scope(|scope| {
+        let stored = stage::ahead(scope, move |buf| read_some(&mut reader, buf));
+        let mut unpacked = Unpacked::open(stored, &pass.digest, hasher, Arc::clone(&pass.cancel), report)?;
+        let compression = unpacked.compression();
+        let Walked { result, ignored_global, ahead_of_it } = walk(&mut unpacked, pass);
+        let (mut facts, tail) = match result {
+            Ok(walked) => walked,
+            Err(error) => {
+                // Where the bytes are not those of the digest, that is the news, not what a decoder made of them.
+                if matches!(error.kind, ErrorKind::Malformed(_) | ErrorKind::Truncated(_)) {
+                    match ahead_of_it {
+                        Some(news @ Error { kind: ErrorKind::Source(_), .. }) => return Err(news),
+                        _ => unpacked.drain_stored()?,
+                    }
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
-    };
-    let mut facts = walk.finish();
-    if compression != announced {
-        facts.notes.push(Note {
-            path: None,
-            reason: format!(
+        };
+        let mut note = |reason: String| facts.notes.push(Note { path: None, reason });
+        if compression != announced {
+            note(format!(
                 "the media type says {}, the bytes say {}; read as the bytes say",
                 announced.as_str(),
                 compression.as_str()
-            ),
+            ));
+        }
+        if ignored_global {
+            note("a global PAX header names paths or sizes; ignored, as runtimes do".into());
+        }
+        if tail == Tail::Data {
+            note("data after the end of the tar was not looked at, as in runtimes".into());
+        }
+        unpacked.drain_stored()?;
+        facts.diff_id = unpacked.diff_id();
+        check_diff_id(&facts, pass.named.as_ref(), &pass.digest)?;
+        Ok(facts)
+    })
+}
+
+/// How a walk ended.
+struct Walked {
+    result: Result<(Facts, Tail)>,
+    ignored_global: bool,
+    /// What the unpacking thread ran into, which may be further than the walk came.
+    ahead_of_it: Option<Error>,
+}
+
+/// Walks the tar to its end while another thread unpacks it.
+fn walk(unpacked: &mut Unpacked<'_>, pass: &Pass) -> Walked {
+    let mut ahead_of_it = None;
+    let (result, ignored_global) = thread::scope(|scope| {
+        let ahead =
+            stage::ahead(scope, |buf| unpacked.fill(buf).inspect_err(|e| ahead_of_it = Some(e.clone())));
+        let mut tar = Reader::new(Tar { ahead, digest: pass.digest.clone() }, &pass.digest);
+        let mut walk = Walk::new(&pass.names, pass.files);
+        let tail = walk.run(&mut tar).and_then(|()| tar.finish());
+        let walked = tail.map(|tail| {
+            let mut facts = walk.finish();
+            facts.entries = tar.headers();
+            (facts, tail)
         });
-    }
-    if tar.ignored_global() {
-        facts.notes.push(Note {
-            path: None,
-            reason: "a global PAX header names paths or sizes; ignored, as runtimes do".into(),
-        });
-    }
-    if tail == Tail::Data {
-        facts.notes.push(Note {
-            path: None,
-            reason: "data after the end of the tar was not looked at, as in runtimes".into(),
-        });
-    }
-    tar.input().drain_stored()?;
-    facts.entries = tar.headers();
-    facts.diff_id = tar.input().diff_id();
-    check_diff_id(&facts, pass.named.as_ref(), &pass.digest)?;
-    Ok(facts)
+        (walked, tar.ignored_global())
+    });
+    Walked { result, ignored_global, ahead_of_it }
 }
 
 /// Compares the diff id that was computed with the one that the configuration names.
@@ -258,7 +287,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn run(&mut self, tar: &mut Reader<Unpacked<'_>>) -> Result<()> {
+    fn run(&mut self, tar: &mut Reader<Tar>) -> Result<()> {
         while let Some(entry) = tar.next()? {
             match path::name(&entry.path) {
                 Name::Clean(path) if path.is_empty() => {}
@@ -274,7 +303,7 @@ impl<'a> Walk<'a> {
     }
 
     /// An entry, which is listed among the files if it is one.
-    fn listed(&mut self, path: String, entry: &Entry, tar: &mut Reader<Unpacked<'_>>) -> Result<()> {
+    fn listed(&mut self, path: String, entry: &Entry, tar: &mut Reader<Tar>) -> Result<()> {
         if path::split(&path).1.starts_with(".wh.") {
             return self.entry(path, entry, tar);
         }
@@ -327,7 +356,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn entry(&mut self, path: String, entry: &Entry, tar: &mut Reader<Unpacked<'_>>) -> Result<()> {
+    fn entry(&mut self, path: String, entry: &Entry, tar: &mut Reader<Tar>) -> Result<()> {
         let (dir, base) = path::split(&path);
         if let Some(hidden) = base.strip_prefix(".wh.") {
             return self.whiteout(dir, hidden, &path);
@@ -400,7 +429,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A file that no cataloger wants by its name may be an executable that says what is in it.
-    fn executable(&mut self, path: String, tar: &mut Reader<Unpacked<'_>>) -> Result<()> {
+    fn executable(&mut self, path: String, tar: &mut Reader<Tar>) -> Result<()> {
         let mut scanner = Scanner::new(&path);
         tar.show(&mut |bytes| match scanner.feed(bytes) {
             More::Wanted => ControlFlow::Continue(()),

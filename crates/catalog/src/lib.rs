@@ -34,6 +34,7 @@ mod memory;
 mod pack;
 mod path;
 mod squash;
+mod stage;
 mod tar;
 
 pub use cache::Cache;

@@ -14,12 +14,12 @@ use std::ops::ControlFlow;
 /// A block of tar.
 const BLOCK: usize = 512;
 /// What is unpacked at once.
-const BUFFER_BYTES: usize = 128 << 10;
+const BUFFER_BYTES: usize = crate::stage::PIECE_BYTES;
 
 /// Where the bytes of a tar come from.
 pub(crate) trait Input {
-    /// Some more bytes; 0 only at the end.
-    fn fill(&mut self, buf: &mut [u8]) -> Result<usize>;
+    /// Some more bytes into `buf`, or another buffer in its place; 0 only at the end.
+    fn fill(&mut self, buf: &mut Vec<u8>) -> Result<usize>;
 }
 
 /// What an entry is.
@@ -107,11 +107,6 @@ impl<I: Input> Reader<I> {
             tap: None,
             on: on.to_string(),
         }
-    }
-
-    /// The input, for what is to be done after the end.
-    pub(crate) fn input(&mut self) -> &mut I {
-        &mut self.input
     }
 
     /// Sums up the data of the current entry, whoever reads it or not. Ends with [`Reader::summed`].
@@ -509,7 +504,7 @@ mod tests {
     struct Endless;
 
     impl Input for Endless {
-        fn fill(&mut self, buf: &mut [u8]) -> Result<usize> {
+        fn fill(&mut self, buf: &mut Vec<u8>) -> Result<usize> {
             let mut header = [0; BLOCK];
             header[0] = b'd';
             header[156] = b'5';
