@@ -232,7 +232,7 @@ def tiny(image):
     """One package and the system's name: what a start and an end cost."""
     deb = Apt(peers()["PEERS_CODENAME"]).debs("netbase")[0]
     name, version = (run(["dpkg-deb", "-f", deb, field]).strip() for field in ("Package", "Version"))
-    for path, text in (("etc/os-release", "ID=harbour\nVERSION_ID=1\n"), (f"var/lib/dpkg/status.d/{name}", run(["dpkg-deb", "-f", deb]))):
+    for path, text in (("etc/os-release", 'NAME="Harbour Linux"\nID=harbour\nVERSION_ID=1\n'), (f"var/lib/dpkg/status.d/{name}", run(["dpkg-deb", "-f", deb]))):
         os.makedirs(os.path.dirname(os.path.join(image.root, path)), exist_ok=True)
         with open(os.path.join(image.root, path), "w") as f:
             f.write(text)
