@@ -156,6 +156,8 @@ pub(crate) struct Release {
     /// SBOM formats to attest
     #[arg(long, value_name = "FORMAT", value_delimiter = ',', default_value = "spdx-json")]
     pub(crate) sbom_format: Vec<String>,
+    #[command(flatten)]
+    pub(crate) speakers: Speakers,
     /// Print the plan and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -187,6 +189,8 @@ pub(crate) struct Sbom {
     pub(crate) image: Option<String>,
     #[command(flatten)]
     pub(crate) formats: Formats,
+    #[command(flatten)]
+    pub(crate) speakers: Speakers,
     /// Leave with exit code 1 where something could not be read
     #[arg(long)]
     pub(crate) strict: bool,
@@ -211,6 +215,18 @@ pub(crate) enum Scope {
     AllLayers,
 }
 
+/// Who speaks in an SBOM.
+#[derive(Debug, Args)]
+pub(crate) struct Speakers {
+    /// Who makes the SBOM, 'NAME <MAIL>': an organization, or a person with 'Person:' before it; without it, the
+    /// document names this program alone
+    #[arg(long, value_name = "WHO", env = "SEAWORTHY_SBOM_AUTHOR")]
+    pub(crate) author: Option<String>,
+    /// Who supplies the image, 'NAME <MAIL>', instead of what its labels say
+    #[arg(long, value_name = "WHO", env = "SEAWORTHY_SBOM_SUPPLIER")]
+    pub(crate) supplier: Option<String>,
+}
+
 /// Where an inventory goes, in which formats.
 #[derive(Debug, Args)]
 pub(crate) struct Formats {
@@ -230,7 +246,8 @@ pub(crate) enum SbomCommand {
 
 /// Hold an SBOM file against a set of minimum elements
 ///
-/// ntia (NTIA 2021), cisa (CISA 2026), bsi (BSI TR-03183-2 v2.1). Exit 0: everything is there; 1: something is missing.
+/// ntia (NTIA 2021), cisa (CISA 2026), bsi (BSI TR-03183-2 v2.1), telco (OpenChain Telco SBOM Guide 1.1). What the document
+/// itself says is not known is counted apart. Exit 0: everything else is there; 1: something is missing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -240,9 +257,12 @@ pub(crate) struct CheckSbom {
     /// The SBOM; '-' reads standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// ntia, cisa, bsi; several are possible
+    /// ntia, cisa, bsi, telco; several are possible
     #[arg(long, value_name = "PROFILE", value_delimiter = ',', default_value = "ntia")]
     pub(crate) profile: Vec<String>,
+    /// Count what the document says is not known as missing, as policies do
+    #[arg(long)]
+    pub(crate) deny_unknown: bool,
 }
 
 /// Write an SBOM file in another format, and say what is lost on the way

@@ -10,8 +10,15 @@ use crate::printer::{self, BAD, GOOD, Printer, paint, plain};
 use seaworthy_sbom::documents::{self, Kind};
 use seaworthy_sbom::facts;
 use seaworthy_sbom::inventory::Inventory;
-use seaworthy_sbom::quality::{self, Element, Profile};
+use seaworthy_sbom::quality::{self, Element, Judged, Missing, Profile};
 use serde::Serialize;
+
+/// What becomes of what a document says is not known.
+#[derive(Clone, Copy)]
+enum Unknown {
+    Apart,
+    IsMissing,
+}
 
 #[derive(Serialize)]
 struct Report {
@@ -29,6 +36,8 @@ struct OfProfile {
     there: u64,
     asked: u64,
     missing: Vec<Lack>,
+    /// What the document itself says is not known.
+    unknown: Vec<Lack>,
 }
 
 #[derive(Serialize)]
@@ -39,23 +48,34 @@ struct Lack {
     examples: Vec<String>,
 }
 
-fn of_profile(profile: Profile, inventory: &Inventory, facts: Option<&facts::DocumentFacts>) -> OfProfile {
+fn of_profile(
+    profile: Profile,
+    inventory: &Inventory,
+    facts: Option<&facts::DocumentFacts>,
+    unknown: Unknown,
+) -> OfProfile {
     let packages = inventory.packages.len() as u64;
     let weight = |element: &Element| if element.is_of_packages() { packages } else { 1 };
-    let missing = quality::missing_of(profile, inventory, facts);
-    let lacks = missing.iter().map(|m| (m.packages as u64).max(1)).sum::<u64>();
+    let judged = match unknown {
+        Unknown::Apart => quality::judged(profile, inventory, facts),
+        Unknown::IsMissing => {
+            Judged { missing: quality::missing_of(profile, inventory, facts), unknown: Vec::new() }
+        }
+    };
+    let lacks = judged.missing.iter().chain(&judged.unknown).map(|m| (m.packages as u64).max(1)).sum::<u64>();
     let asked = profile.elements().iter().map(weight).sum::<u64>();
-    let missing = missing.into_iter().map(|m| {
+    let lack = |m: Missing| {
         let name = |id: &String| inventory.package(id).map_or(id.clone(), |p| p.name.clone());
         Lack {
             element: m.element.code(),
             packages: m.packages,
             examples: m.sample.iter().take(3).map(name).collect(),
         }
-    });
-    let missing: Vec<Lack> = missing.collect();
+    };
+    let missing: Vec<Lack> = judged.missing.into_iter().map(lack).collect();
+    let unknown: Vec<Lack> = judged.unknown.into_iter().map(lack).collect();
     let there = asked.saturating_sub(lacks);
-    OfProfile { profile: profile.name(), passed: missing.is_empty(), there, asked, missing }
+    OfProfile { profile: profile.name(), passed: missing.is_empty(), there, asked, missing, unknown }
 }
 
 pub(crate) fn run(args: &CheckSbom, printer: &Printer) -> Outcome {
@@ -70,19 +90,21 @@ pub(crate) fn run(args: &CheckSbom, printer: &Printer) -> Outcome {
     let bytes = context::read_input(&args.file, "SBOM")?;
     let (kind, inventory, _) = documents::read(&bytes)?;
     let facts = match kind {
-        Kind::SpdxJson | Kind::CycloneDxJson(_) => Some(facts::document_facts(&bytes)?),
+        Kind::SpdxJson | Kind::Spdx3Json | Kind::CycloneDxJson(_) => Some(facts::document_facts(&bytes)?),
         _ if profiles.iter().all(|p| *p == Profile::Ntia) => None,
         _ => {
-            let text = format!("of {kind} is not read what cisa and bsi ask of the document itself");
-            return Err(Failure::usage(text)
-                .hint("check the SPDX 2.3 or CycloneDX form as JSON that it was made from"));
+            let text = format!("of {kind} is not read what cisa, bsi and telco ask of the document itself");
+            return Err(
+                Failure::usage(text).hint("check the SPDX or CycloneDX form as JSON that it was made from")
+            );
         }
     };
+    let unknown = if args.deny_unknown { Unknown::IsMissing } else { Unknown::Apart };
     let report = Report {
         file: args.file.display().to_string(),
         format: kind.to_string(),
         packages: inventory.packages.len(),
-        profiles: profiles.iter().map(|p| of_profile(*p, &inventory, facts.as_ref())).collect(),
+        profiles: profiles.iter().map(|p| of_profile(*p, &inventory, facts.as_ref(), unknown)).collect(),
     };
     let passed = report.profiles.iter().all(|p| p.passed);
     printer.result(&report, || shown(&report));
@@ -97,9 +119,6 @@ fn shown(report: &Report) -> String {
             "{word}  {}: {} of {} are there\n",
             profile.profile, profile.there, profile.asked
         ));
-        if profile.passed {
-            continue;
-        }
         let row = |lack: &Lack| {
             let place = match lack.packages {
                 0 => "the document".to_owned(),
@@ -107,8 +126,12 @@ fn shown(report: &Report) -> String {
             };
             vec![lack.element.to_owned(), place, plain(&lack.examples.join(", "))]
         };
-        let rows: Vec<Vec<String>> = profile.missing.iter().map(row).collect();
-        out.push_str(&printer::table(&["MISSING", "IN", "FOR EXAMPLE"], &rows));
+        for (head, lacks) in [("MISSING", &profile.missing), ("SAID TO BE UNKNOWN", &profile.unknown)] {
+            if !lacks.is_empty() {
+                let rows: Vec<Vec<String>> = lacks.iter().map(row).collect();
+                out.push_str(&printer::table(&[head, "IN", "FOR EXAMPLE"], &rows));
+            }
+        }
     }
     out
 }

@@ -84,6 +84,7 @@ pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer
     let policies = policies(args)?;
     let formats: Vec<Format> =
         args.sbom_format.iter().map(|name| super::sbom::format(name)).collect::<Outcome<_>>()?;
+    let declaration = super::sbom::declaration(&args.speakers)?;
     let wanted = context::platforms(&args.platforms.platform)?;
     let destination = destination(args)?;
     context::must_be_writable(&destination.location)?;
@@ -128,7 +129,8 @@ pub(crate) async fn run(args: &Release, options: &OpenOptions, printer: &Printer
     let pinned = seaworthy_oci::Pinned::new(&pinned, from.raw.descriptor.clone());
     let sink = Opened { place, pinned, raw: from.raw.clone(), manifest: from.manifest.clone() };
 
-    let how = How { memory: args.cache.memory(&targets, printer), ..How::default() };
+    let memory = args.cache.memory(&targets, printer);
+    let how = How { memory, declaration, ..How::default() };
     let mut work = Vec::new();
     for target in &targets {
         let child = Target {

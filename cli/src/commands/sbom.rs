@@ -1,12 +1,13 @@
 //! `sbom`: the inventory of an image, in several formats at once.
 
-use crate::args::{self, Formats, Sbom};
+use crate::args::{self, Formats, Sbom, Speakers};
 use crate::context::{self, Access, Target};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::layer_cache;
 use crate::printer::{self, Printer, plain};
 use seaworthy_catalog::{HIDDEN_BY, Memory, Options, Progress, Scope};
 use seaworthy_oci::{Digest, Location, OpenOptions, Source};
+use seaworthy_sbom::declare::{self, Declaration};
 use seaworthy_sbom::documents::{self, Kind};
 use seaworthy_sbom::files::Selection;
 use seaworthy_sbom::format::{Format, Layout, WriteOptions};
@@ -59,6 +60,8 @@ pub(crate) struct How {
     pub(crate) scope: Scope,
     /// Which of their files are listed.
     pub(crate) files: Selection,
+    /// Who speaks.
+    pub(crate) declaration: Declaration,
 }
 
 /// Inventories one image. The name inside is the repository, or the name of the file or directory: paths of
@@ -69,7 +72,7 @@ pub(crate) async fn inventory(
     how: How,
     printer: &Printer,
 ) -> Outcome<Inventory> {
-    let How { memory, scope, files } = how;
+    let How { memory, scope, files, declaration } = how;
     // A layer for each core, and no more than leave some of the blocking threads (main.rs) to whoever feeds them.
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 6));
     let created = context::source_date_epoch()?;
@@ -86,7 +89,19 @@ pub(crate) async fn inventory(
         Location::Registry(repository) => repository.to_string(),
         _ => super::sign::legacy_identity(&target.pinned).unwrap_or_else(|| "image".into()),
     };
+    declare::declare(&mut inventory, &declaration);
     Ok(inventory)
+}
+
+/// Who speaks, as the command line and the environment say.
+pub(crate) fn declaration(speakers: &Speakers) -> Outcome<Declaration> {
+    let named = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let author = named(&speakers.author).map(|text| declare::author(&text)).transpose();
+    let author = author.map_err(|e| {
+        let failure = Failure::from(e);
+        Failure { hint: failure.hint, ..Failure::usage(failure.message) }
+    })?;
+    Ok(Declaration { author, supplier: named(&speakers.supplier) })
 }
 
 /// The document's bytes.
@@ -136,6 +151,7 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
     let outputs = outputs(&args.formats, printer)?;
     let Some(image) = &args.image else { return Err(Failure::usage("no image was named")) };
     let files = Selection::from_name(&args.files).unwrap_or_default();
+    let declaration = declaration(&args.speakers)?;
     let wanted = context::platforms(&args.platforms.platform)?;
     let opened = context::open(image, options).await?;
     let targets = context::targets(&opened, &wanted).await?;
@@ -157,7 +173,7 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
         args::Scope::Squashed => Scope::Squashed,
         args::Scope::AllLayers => Scope::AllLayers,
     };
-    let how = How { memory: args.cache.memory(&targets, printer), scope, files };
+    let how = How { memory: args.cache.memory(&targets, printer), scope, files, declaration };
     let mut gaps = 0;
     let mut all: Vec<Inventory> = Vec::new();
     for target in &targets {

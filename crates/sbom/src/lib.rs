@@ -8,6 +8,8 @@
 //! believe it is the verifier's question.
 
 pub mod cyclonedx;
+#[cfg(feature = "documents")]
+pub mod declare;
 pub mod diff;
 #[cfg(feature = "documents")]
 pub mod documents;

@@ -438,7 +438,7 @@ impl Lint<'_> {
                 if profile.is_none() {
                     let text = set.get().escape_debug().to_string();
                     let message = format!("there are no minimum elements '{text}'");
-                    self.say(set, message, "write ntia, cisa or bsi");
+                    self.say(set, message, "write ntia, cisa, bsi or telco");
                 }
                 profile
             }

@@ -23,6 +23,9 @@ pub(crate) use read::Ids;
 pub use read::read;
 pub use write::write;
 
+/// When in the life of the software the document was made, in the words that the OpenChain Telco SBOM Guide recommends
+/// for it: the format has no field. A finished image was looked at.
+pub(crate) const CONTEXT: &str = "SBOM Type: Analyzed";
 /// Annotations of a package.
 pub(crate) const PACKAGE_MARK: &str = "seaworthy:package=";
 /// Annotations of the document.

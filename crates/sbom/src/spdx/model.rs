@@ -65,6 +65,8 @@ pub(super) struct CreationInfo {
     pub(super) creators: Vec<String>,
     #[serde(default)]
     pub(super) created: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) comment: Option<String>,
 }
 
 #[derive(Serialize, Deserialize, Default)]

@@ -96,6 +96,9 @@ fn document_lines(document: &Written, out: &mut Lines) -> Result<()> {
         out.line("Creator", creator)?;
     }
     out.maybe("Created", document.creation_info.created.as_ref())?;
+    if let Some(comment) = &document.creation_info.comment {
+        out.text("CreatorComment", comment);
+    }
     for annotation in &document.annotations {
         annotation_lines(annotation, document.id, out)?;
     }
@@ -373,6 +376,7 @@ impl Reader<'_> {
                 Section::Document if tag == "SPDXID" => {}
                 // Ours counts the gaps, each of which stands in an annotation.
                 Section::Document if tag == "DocumentComment" && value.starts_with("Known gaps: ") => {}
+                _ if tag == "CreatorComment" && value == super::CONTEXT => {}
                 Section::Document => self.losses.add(tag),
                 Section::Other => {}
             },

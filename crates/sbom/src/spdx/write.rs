@@ -4,7 +4,7 @@ use super::model::{
     Annotation, Checksum, CreationInfo, DOCUMENT, ExternalRef, Extracted, NOASSERTION, Package as Raw,
     Relationship as RawRelationship, VerificationCode, Written,
 };
-use super::{DOCUMENT_MARK, GAP_MARK, IMAGE, OS, PACKAGE_MARK, PACKAGE_PREFIX, files, read};
+use super::{CONTEXT, DOCUMENT_MARK, GAP_MARK, IMAGE, OS, PACKAGE_MARK, PACKAGE_PREFIX, files, read};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{Creator, Inventory, OsRelease, Package, RelationshipKind};
 use crate::{ErrorKind, Result, WriteOptions, json, license, purl};
@@ -39,8 +39,12 @@ fn document(inventory: &Inventory) -> Result<Written> {
     if creators.is_empty() {
         creators.push("Tool: seaworthy".to_owned());
     }
-    let creation_info =
-        CreationInfo { license_list_version: license_list_version(), creators, created: Some(created) };
+    let creation_info = CreationInfo {
+        license_list_version: license_list_version(),
+        creators,
+        created: Some(created),
+        comment: Some(CONTEXT.to_owned()),
+    };
 
     let mut ids = HashMap::with_capacity(inventory.packages.len());
     let mut used = read::Ids::default();

@@ -55,13 +55,18 @@ impl Graph {
         self.elements.push(Value::Object(element));
     }
 
-    fn relate(&mut self, from: &str, kind: &str, to: Vec<String>) {
+    /// `completeness` is what somebody may say of a list: `complete`, `incomplete`, `noAssertion`.
+    fn relate(&mut self, from: &str, kind: &str, to: Vec<String>, completeness: Option<&str>) {
         if to.is_empty() {
             return;
         }
         self.relations += 1;
         let id = self.id(&format!("Relationship-{}", self.relations));
-        self.add("Relationship", &id, json!({ "from": from, "relationshipType": kind, "to": to }));
+        self.add(
+            "Relationship",
+            &id,
+            json!({ "from": from, "relationshipType": kind, "to": to, "completeness": completeness }),
+        );
     }
 
     /// The agent with this name and contact (`Name <contact>`).
@@ -152,7 +157,8 @@ fn document(inventory: &Inventory, base: &str) -> Result<files::Graph> {
         contained.push(id.clone());
         ids.insert(package.id.as_str(), id);
     }
-    graph.relate(&image, "contains", contained.clone());
+    let whole = if inventory.gaps.is_empty() { "complete" } else { "incomplete" };
+    graph.relate(&image, "contains", contained.clone(), Some(whole));
     let mut edges: BTreeMap<(&String, &'static str), Vec<String>> = BTreeMap::new();
     for r in &inventory.relationships {
         let kind = match r.kind {
@@ -164,7 +170,7 @@ fn document(inventory: &Inventory, base: &str) -> Result<files::Graph> {
         }
     }
     for ((from, kind), to) in edges {
-        graph.relate(from, kind, to);
+        graph.relate(from, kind, to, Some("noAssertion"));
     }
 
     let sbom = graph.id("Sbom");
@@ -364,7 +370,7 @@ fn add_package(package: &Package, id: &str, graph: &mut Graph) -> Result<()> {
     for (kind, expression) in [("hasDeclaredLicense", &declared), ("hasConcludedLicense", &concluded)] {
         if let Some(expression) = expression {
             let to = graph.license(expression);
-            graph.relate(id, kind, vec![to]);
+            graph.relate(id, kind, vec![to], None);
         }
     }
     for (name, text) in license::references(&package.license.declared, package.ecosystem) {
