@@ -321,8 +321,7 @@ pub(super) struct PackageDoc {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RequireDoc {
-    /// A set of minimum elements: `ntia` (2021), `cisa` (2026), `bsi` (TR-03183-2 v2.1) or `telco` (OpenChain
-    /// Telco SBOM Guide 1.1).
+    /// A set of minimum elements: `ntia`, `cisa`, `bsi` (TR-03183-2 v2.1) or `telco` (OpenChain guide 1.1).
     pub(super) minimum_elements: Option<At<String>>,
 }
 
