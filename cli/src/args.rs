@@ -191,6 +191,9 @@ pub(crate) struct Sbom {
     pub(crate) formats: Formats,
     #[command(flatten)]
     pub(crate) speakers: Speakers,
+    /// Name packages by CPE, too: as the National Vulnerability Database does where that is known, else by guesses
+    #[arg(long)]
+    pub(crate) cpe: bool,
     /// Leave with exit code 1 where something could not be read
     #[arg(long)]
     pub(crate) strict: bool,
@@ -240,6 +243,7 @@ pub(crate) struct Formats {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SbomCommand {
     Check(CheckSbom),
+    Validate(ValidateSbom),
     Convert(Convert),
     Merge(Merge),
 }
@@ -263,6 +267,21 @@ pub(crate) struct CheckSbom {
     /// Count what the document says is not known as missing, as policies do
     #[arg(long)]
     pub(crate) deny_unknown: bool,
+}
+
+/// Hold SBOM files against the published schemas of their formats
+///
+/// JSON of SPDX 2.3 and 3.0.1 and of CycloneDX 1.4 to 1.7. Each problem is told with its place (a JSON pointer), what the schema
+/// wants there and what is there. Exit 0: all are valid; 1: one is not; 4: one is no such document.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seaworthy sbom validate app.spdx.json
+  seaworthy sbom validate app.cdx.json other.cdx.json --output json")]
+pub(crate) struct ValidateSbom {
+    /// The SBOMs; '-' reads standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Write an SBOM file in another format, and say what is lost on the way

@@ -23,6 +23,7 @@ mod sign;
 mod tree;
 pub(crate) mod trust;
 mod unpack;
+mod validate_sbom;
 mod verdict;
 mod verify;
 
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Sbom(args) => match &args.documents {
             None => sbom::run(args, &options, printer).await,
             Some(SbomCommand::Check(args)) => check_sbom::run(args, printer),
+            Some(SbomCommand::Validate(args)) => validate_sbom::run(args, printer),
             Some(SbomCommand::Convert(args)) => documents::convert(args, printer),
             Some(SbomCommand::Merge(args)) => documents::merge(args, printer),
         },

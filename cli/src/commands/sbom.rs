@@ -7,6 +7,7 @@ use crate::layer_cache;
 use crate::printer::{self, Printer, plain};
 use seaworthy_catalog::{HIDDEN_BY, Memory, Options, Progress, Scope};
 use seaworthy_oci::{Digest, Location, OpenOptions, Source};
+use seaworthy_sbom::cpe;
 use seaworthy_sbom::declare::{self, Declaration};
 use seaworthy_sbom::documents::{self, Kind};
 use seaworthy_sbom::files::Selection;
@@ -180,6 +181,9 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
         let mut inventory = inventory(opened.place.as_ref(), target, how.clone(), printer).await?;
         if inventory.subject.platform.is_none() {
             inventory.subject.platform = target.platform.as_ref().map(ToString::to_string);
+        }
+        if args.cpe {
+            cpe::add(&mut inventory);
         }
         for gap in &inventory.gaps {
             printer.warn(format!("not read: {}: {}", plain(&gap.path), plain(&gap.reason)));

@@ -7,6 +7,8 @@
 //! This package knows no images and no registries. It decides what a document says; whether anybody should
 //! believe it is the verifier's question.
 
+#[cfg(feature = "documents")]
+pub mod cpe;
 pub mod cyclonedx;
 #[cfg(feature = "documents")]
 pub mod declare;
@@ -34,6 +36,8 @@ pub mod spdx;
 pub mod spdx3;
 #[cfg(feature = "documents")]
 pub mod syft;
+#[cfg(feature = "documents")]
+pub mod validate;
 pub mod version;
 
 mod fields;

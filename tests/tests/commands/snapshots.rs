@@ -133,6 +133,31 @@ fn sbom() {
 }
 
 #[test]
+fn sbom_validate() {
+    let world = World::new();
+    let make = "sbom oci:testdata/images/fleet --platform linux/amd64 -q -o spdx-json=amd.spdx.json -o cyclonedx-json=amd.cdx.json";
+    world.run(make).expect(0);
+    snapshot!("sbom-validate", world.run("sbom validate amd.spdx.json amd.cdx.json"));
+    let text = std::fs::read_to_string(world.path("amd.cdx.json")).unwrap();
+    let spoiled = text.replacen("\"library\"", "\"libary\"", 1).replacen("\"timestamp\"", "\"time\"", 1);
+    std::fs::write(world.path("bad.json"), spoiled).unwrap();
+    snapshot!("sbom-validate-bad", world.run("sbom validate bad.json"));
+    snapshot!("sbom-validate-json", world.run("sbom validate amd.spdx.json bad.json --output json"));
+    world.run("sbom convert amd.cdx.json -o cyclonedx-xml=amd.xml -q").expect(0);
+    snapshot!("sbom-validate-xml", world.run("sbom validate amd.xml"));
+}
+
+#[test]
+fn sbom_of_somebody() {
+    let world = World::new();
+    let make = "sbom oci:testdata/images/fleet --platform linux/amd64 -o cyclonedx-json";
+    let run = world.run(&format!("{make} --cpe --author Harbour"));
+    run.expect(0).says("cpe:2.3:a:busybox:busybox:").says("\"value\": \"known\"").says("\"name\": \"Harbour\"");
+    world.run(make).expect(0).never_says("cpe:2.3");
+    snapshot!("sbom-nobody", world.run(&format!("{make} --author <nobody>")));
+}
+
+#[test]
 fn sign_and_attest() {
     let world = World::new();
     world.image("fleet", "fleet");
