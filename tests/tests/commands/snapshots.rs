@@ -152,7 +152,10 @@ fn sbom_of_somebody() {
     let world = World::new();
     let make = "sbom oci:testdata/images/fleet --platform linux/amd64 -o cyclonedx-json";
     let run = world.run(&format!("{make} --cpe --author Harbour"));
-    run.expect(0).says("cpe:2.3:a:busybox:busybox:").says("\"value\": \"known\"").says("\"name\": \"Harbour\"");
+    run.expect(0)
+        .says("cpe:2.3:a:busybox:busybox:")
+        .says("\"value\": \"known\"")
+        .says("\"name\": \"Harbour\"");
     world.run(make).expect(0).never_says("cpe:2.3");
     snapshot!("sbom-nobody", world.run(&format!("{make} --author <nobody>")));
 }
