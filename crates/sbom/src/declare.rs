@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn a_hash_of_the_installed_files_is_no_unknown_hash() {
         let mut package = deb();
-        package.properties.insert(quality::INSTALLED_FILES.into(), "ab".repeat(32));
+        package.properties.insert(crate::files::INSTALLED_FILES_SHA256.into(), "ab".repeat(32));
         let mut inventory = Inventory { packages: vec![package], ..Inventory::default() };
         declare(&mut inventory, &Declaration::default());
         assert_eq!(inventory.packages[0].properties[UNKNOWN], "license,sha-512");

@@ -12,7 +12,6 @@ use crate::losses::Losses;
 use crate::spdx::Ids;
 use crate::{Error, ErrorKind, Result, fields, json, license, limits, purl};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, HashMap};
 
 const TRIED: &str = "read the syft document";

@@ -20,7 +20,7 @@
 //! - **Unknown, said openly**: a package may carry a property [`UNKNOWN`] with the codes of what was looked for and is
 //!   not known. [`judged`] counts that apart from what is missing; [`missing_of`], which policies use, does not, because
 //!   a signer who writes "unknown" everywhere would pass every policy.
-//! - **Hash of an installed package**: the property [`INSTALLED_FILES`] counts as a strong hash. It says which files the
+//! - **Hash of an installed package**: the property [`INSTALLED_FILES_SHA256`] counts as a strong hash. It says which files the
 //!   package consists of in this image.
 //! - What a document may leave out where there is none (BSI: URIs of source and of the deployable form) cannot be told
 //!   from what was forgotten, and is not asked for.
@@ -32,6 +32,7 @@ mod elements;
 pub use elements::{Element, Profile};
 
 use crate::facts::{Completeness, DocumentFacts, Unsaid};
+use crate::files::INSTALLED_FILES_SHA256;
 use crate::inventory::{Checksum, Creator, Inventory, Package, Presence};
 use std::collections::BTreeMap;
 
@@ -41,8 +42,6 @@ pub const SAMPLE: usize = 10;
 /// The property of a package that names, by the codes of [`Element`] and with commas between, what its cataloguer looked
 /// for and did not find.
 pub const UNKNOWN: &str = "seaworthy:unknown";
-/// The property with a SHA-256 over the paths and SHA-256s of the files that an installed package owns.
-pub const INSTALLED_FILES: &str = "seaworthy:installed-files-sha256";
 
 /// The properties in which CycloneDX carries what BSI asks of each component, beside their elements.
 pub(crate) const BSI_PROPERTIES: [(&str, Element); 4] = [
@@ -211,7 +210,7 @@ pub(crate) fn has(package: &Package, element: Element) -> bool {
                 !weak && !blank(Some(&c.hex))
             };
             package.checksums.iter().any(strong)
-                || package.properties.get(INSTALLED_FILES).is_some_and(|hex| hex.len() == 64)
+                || package.properties.get(INSTALLED_FILES_SHA256).is_some_and(|hex| hex.len() == 64)
         }
         Element::Sha512 => package.checksums.iter().any(|c| c.algorithm == "SHA512" && !blank(Some(&c.hex))),
         Element::License => {
@@ -348,9 +347,9 @@ mod tests {
         assert_eq!(judged.missing, vec![]);
         assert_eq!(judged.unknown.iter().map(|m| m.element).collect::<Vec<_>>(), [Element::StrongHash]);
         assert_eq!(codes(Profile::Cisa, &inventory, &facts()), ["strong-hash"]);
-        inventory.packages[0].properties.insert(INSTALLED_FILES.into(), "ab".repeat(32));
+        inventory.packages[0].properties.insert(INSTALLED_FILES_SHA256.into(), "ab".repeat(32));
         assert_eq!(codes(Profile::Cisa, &inventory, &facts()), Vec::<&str>::new());
-        inventory.packages[0].properties.insert(INSTALLED_FILES.into(), "ab".repeat(31));
+        inventory.packages[0].properties.insert(INSTALLED_FILES_SHA256.into(), "ab".repeat(31));
         assert_eq!(codes(Profile::Cisa, &inventory, &facts()), ["strong-hash"]);
     }
 
