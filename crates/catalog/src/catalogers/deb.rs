@@ -276,7 +276,8 @@ fn database(text: &str, missing: Missing) -> Parsed {
                 break;
             }
             Ok(Some(entry)) => {
-                let count = |list| value(&paragraph, list).unwrap_or_default().split(',').count();
+                let groups = |list| value(&paragraph, list).unwrap_or_default().split(',');
+                let count = |list| groups(list).filter(|group| !group.trim().is_empty()).count();
                 for named in [count("Pre-Depends") + count("Depends"), count("Provides")] {
                     notes.extend(
                         dependencies_left_out(&entry.name, named).filter(|_| notes.len() < limits::GAPS),

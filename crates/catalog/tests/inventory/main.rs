@@ -12,6 +12,7 @@ mod hostile;
 mod java;
 mod languages;
 mod layers;
+mod limits;
 mod locks;
 mod packages;
 mod programs;

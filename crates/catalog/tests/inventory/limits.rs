@@ -1,0 +1,185 @@
+//! Every limit at one more: a table of which test tries which, and the maximal sizes of files.
+
+use crate::support::*;
+use seaworthy_catalog::limits;
+
+/// The limits whose test is not here. `cargo test` fails where a limit is in neither place, or a test is not there.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("LAYER_UNPACKED_BYTES", "a_file_that_claims_eight_exabytes_is_refused_at_once"),
+    ("RATIO", "bombs_are_refused"),
+    ("RATIO_GRACE", "zeros_within_the_grace_are_no_bomb"),
+    ("LAYER_ENTRIES", "entries_are_bounded_at_limit_plus_one"),
+    ("IMAGE_ENTRIES", "an_image_is_bounded_at_limit_plus_one"),
+    ("IMAGE_WANTED_BYTES", "an_image_is_bounded_at_limit_plus_one"),
+    ("LAYER_FILES", "files_are_bounded_at_limit_plus_one"),
+    ("IMAGE_FILES", "files_are_bounded_at_limit_plus_one"),
+    ("TAR_EXTENSION_BYTES", "extension_headers_are_bounded_at_limit_plus_one"),
+    ("PATH_BYTES", "names_are_cleaned_or_refused"),
+    ("LINK_BYTES", "links_are_bounded"),
+    ("ELF_TRIES", "inflaters_are_bounded_at_limit_plus_one"),
+    ("ELF_BYTES_PER_TRY", "inflaters_are_bounded_at_limit_plus_one"),
+    ("GO_BUILD_INFO_BYTES", "build_information_is_bounded_at_limit_plus_one"),
+];
+
+/// Files whose size is bounded, by the name of the limit.
+const SIZES: &[(&str, u64, &str)] = &[
+    ("DATABASE_BYTES", limits::DATABASE_BYTES, "var/lib/dpkg/status"),
+    ("DATABASE_BYTES", limits::DATABASE_BYTES, "lib/apk/db/installed"),
+    ("RPM_DATABASE_BYTES", limits::RPM_DATABASE_BYTES, "var/lib/rpm/rpmdb.sqlite"),
+    ("JAR_BYTES", limits::JAR_BYTES, "srv/a.jar"),
+    ("LIST_BYTES", limits::LIST_BYTES, "var/lib/dpkg/info/a.list"),
+    ("PACKAGE_JSON_BYTES", limits::PACKAGE_JSON_BYTES, "node_modules/a/package.json"),
+    ("COPYRIGHT_BYTES", limits::COPYRIGHT_BYTES, "usr/share/doc/a/copyright"),
+    ("METADATA_BYTES", limits::METADATA_BYTES, "a-1.dist-info/METADATA"),
+    ("OS_RELEASE_BYTES", limits::OS_RELEASE_BYTES, "etc/os-release"),
+    ("DIRECT_URL_BYTES", limits::DIRECT_URL_BYTES, "a-1.dist-info/direct_url.json"),
+    ("GEMSPEC_BYTES", limits::GEMSPEC_BYTES, "specifications/a-1.gemspec"),
+];
+
+/// Whether a gap says that the file is larger than it may be.
+fn is_too_large(path: &str, size: u64) -> bool {
+    let found = read(&[Tar::default().file(path, vec![b' '; usize::try_from(size).unwrap()]).plain()]);
+    let too_large = format!("/{path}: {size} bytes, more than the limit of {}", size - 1);
+    gaps(&found).contains(&too_large)
+}
+
+#[test]
+fn a_file_is_read_up_to_its_limit_and_a_gap_beyond() {
+    for (limit, bytes, path) in SIZES {
+        assert!(is_too_large(path, bytes + 1), "{limit}: {path}");
+        // The two largest of them cost too much to be read as well as to be left out.
+        if *bytes <= limits::LIST_BYTES {
+            assert!(!is_too_large(path, *bytes), "{limit}: {path}");
+        }
+    }
+}
+
+#[test]
+fn layers_hold_no_more_than_they_may() {
+    let (most, first) = (limits::LAYER_WANTED_BYTES, limits::RPM_DATABASE_BYTES);
+    let tar = Tar::default().file("a/rpm/Packages", vec![0; usize::try_from(first).unwrap()]);
+    for (size, told) in [(most - first, false), (most - first + 1, true)] {
+        let second = vec![0; usize::try_from(size).unwrap()];
+        let found = read(&[tar.clone().file("b/rpm/Packages", second).plain()]);
+        let says = gaps(&found).iter().any(|gap| gap.contains("LAYER_WANTED_BYTES"));
+        assert_eq!(says, told, "{:?}", gaps(&found));
+    }
+}
+
+#[test]
+fn links_are_followed_as_often_as_linux_does() {
+    for (hops, is_read) in [(limits::LINK_HOPS, true), (limits::LINK_HOPS + 1, false)] {
+        // `dpkg` and the others in the chain are one hop each.
+        let mut tar = Tar::default().file("x/dpkg/status", deb("a", "1")).symlink("var/lib/dpkg", "../../l1");
+        for at in 1..hops {
+            let target = if at + 1 == hops { "x/dpkg".to_owned() } else { format!("l{}", at + 1) };
+            tar = tar.symlink(&format!("l{at}"), &target);
+        }
+        assert_eq!(names(&read(&[tar.gzip()])).len(), usize::from(is_read), "{hops}");
+    }
+}
+
+#[test]
+fn gaps_are_told_one_by_one_and_then_counted() {
+    for (count, told) in [(limits::GAPS, limits::GAPS), (limits::GAPS + 1, limits::GAPS + 1)] {
+        let tar = (0..count).fold(Tar::default(), |tar, at| tar.file(&format!("../{at}"), ""));
+        let found = read(&[tar.gzip()]);
+        assert_eq!(found.gaps.len(), told);
+        let counted = gaps(&found).iter().filter(|gap| gap.contains("1 further entries")).count();
+        assert_eq!(counted, count - limits::GAPS);
+    }
+}
+
+#[test]
+fn dependencies_are_kept_up_to_the_limit_and_then_said() {
+    let list = |n: usize, between: &str| (0..n).map(|at| format!("d{at}")).collect::<Vec<_>>().join(between);
+    for (n, told) in [(limits::DEPENDENCIES, 0), (limits::DEPENDENCIES + 1, 1)] {
+        let requires: String = (0..n).map(|at| format!("Requires-Dist: d{at}\n")).collect();
+        let gems: String = (0..n).map(|at| format!(" s.add_dependency(\"d{at}\")\n")).collect();
+        let json: String = (0..n).map(|at| format!("\"v/d{at}\":\"1\"")).collect::<Vec<_>>().join(",");
+        for (path, content) in [
+            (STATUS, deb("a", "1").replace("\n\n", &format!("\nDepends: {}\n\n", list(n, ", ")))),
+            (STATUS, deb("a", "1").replace("\n\n", &format!("\nProvides: {}\n\n", list(n, ", ")))),
+            ("lib/apk/db/installed", format!("P:a\nV:1\nD:{}\n\n", list(n, " "))),
+            ("a-1.dist-info/METADATA", format!("Name: a\nVersion: 1\n{requires}")),
+            (
+                "specifications/a-1.gemspec",
+                format!("Gem::Specification.new do |s|\n s.name = \"a\"\n s.version = \"1\"\n{gems}end\n"),
+            ),
+            (
+                "vendor/composer/installed.json",
+                format!("{{\"packages\":[{{\"name\":\"v/a\",\"version\":\"1\",\"require\":{{{json}}}}}]}}"),
+            ),
+            (
+                "a.deps.json",
+                format!(
+                    "{{\"targets\":{{\"t\":{{\"a/1.0.0\":{{\"dependencies\":{{{json}}}}}}}}},\"libraries\":{{\"a/1.0.0\":{{\"type\":\"package\"}}}}}}"
+                ),
+            ),
+        ] {
+            let found = read(&[Tar::default().file(path, content).gzip()]);
+            assert_eq!(found.packages.len(), 1, "{path}");
+            let says =
+                gaps(&found).iter().filter(|gap| gap.contains("dependencies, more than the limit")).count();
+            assert_eq!(says, told, "{path}: {:?}", gaps(&found));
+        }
+    }
+}
+
+#[test]
+fn every_limit_has_a_test() {
+    let sources = concat!(
+        include_str!("hostile.rs"),
+        include_str!("rpm.rs"),
+        include_str!("java.rs"),
+        include_str!("executables.rs"),
+        include_str!("limits.rs"),
+        include_str!("packages.rs"),
+        include_str!("cache.rs"),
+        include_str!("../../src/image.rs"),
+        include_str!("../../src/tar.rs"),
+        include_str!("../../src/path.rs"),
+        include_str!("../../src/files/mod.rs"),
+        include_str!("../../src/elf/tests.rs"),
+    );
+    for (limit, test) in ELSEWHERE {
+        assert!(sources.contains(&format!("fn {test}()")), "{limit}: no test is called {test}");
+    }
+    let names: Vec<&str> = include_str!("../../src/limits.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const ")?.split(':').next())
+        .collect();
+    assert!(names.len() > 40);
+    let untried: Vec<&str> = names
+        .into_iter()
+        .filter(|name| !ELSEWHERE.iter().any(|(known, _)| known == name))
+        .filter(|name| !SIZES.iter().any(|(known, ..)| known == name))
+        .filter(|name| !sources.contains(&format!("limits::{name}")))
+        .collect();
+    assert_eq!(untried, UNTRIED);
+}
+
+/// Limits without a test at one more: databases and archives that would have to be built for it, texts that are cut,
+/// and what is looked at rather than kept.
+const UNTRIED: &[&str] = &[
+    "LAYER_WANTED_FILES",
+    "NAME_BYTES",
+    "VERSION_BYTES",
+    "LICENCES",
+    "DATABASE_PACKAGES",
+    "RPM_FILES",
+    "RPM_PATH_BYTES",
+    "JAR_NESTED_BYTES",
+    "JAR_POMS",
+    "JAR_PACKAGES",
+    "JAR_READ_RATIO",
+    "JAR_READ_GRACE",
+    "JAR_TEXT_BYTES",
+    "JAR_PROPERTIES_BYTES",
+    "FIELD_BYTES",
+    "AUDIT_BYTES",
+    "AUDIT_EDGES",
+    "ELF_CAPTURES",
+    "ELF_LEAST_BYTES",
+    "CACHE_BYTES",
+];
