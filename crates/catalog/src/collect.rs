@@ -8,11 +8,14 @@ use crate::catalogers::{self, Cataloger};
 use crate::limits;
 use crate::squash::{State, View};
 use seaworthy_sbom::inventory::{
-    Ecosystem, Gap, Inventory, OsRelease, Package, Presence, Relationship, RelationshipKind,
+    Ecosystem, Evidence, Gap, Inventory, OsRelease, Package, Presence, Relationship, RelationshipKind,
 };
 use seaworthy_sbom::{license, purl};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The cataloger whose findings are claims of others.
+const EMBEDDED: &str = "embedded-sbom";
 
 /// Where catalogers put what they find.
 pub(crate) struct Collector<'v> {
@@ -23,10 +26,14 @@ pub(crate) struct Collector<'v> {
     drafts: Vec<Draft>,
     edges: Vec<(usize, RelationshipKind, usize)>,
     owners: BTreeMap<String, usize>,
+    proofs: Vec<(usize, Evidence)>,
     gaps: Vec<Gap>,
     untold: BTreeMap<&'static str, usize>,
     told: BTreeMap<&'static str, usize>,
 }
+
+/// Ecosystem, name, version.
+pub(crate) type Name = (Ecosystem, String, Option<String>);
 
 struct Draft {
     package: Package,
@@ -43,6 +50,7 @@ impl<'v> Collector<'v> {
             drafts: Vec::new(),
             edges: Vec::new(),
             owners: BTreeMap::new(),
+            proofs: Vec::new(),
             gaps: Vec::new(),
             untold: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -72,6 +80,29 @@ impl<'v> Collector<'v> {
         if let Some(place) = self.view.resolve(path) {
             self.owners.insert(place, handle);
         }
+    }
+
+    /// What was found so far, by [`Self::name_of`].
+    pub(crate) fn by_name(&self) -> BTreeMap<Name, Vec<usize>> {
+        let mut all: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
+        for (handle, draft) in self.drafts.iter().enumerate() {
+            all.entry(Self::name_of(&draft.package)).or_default().push(handle);
+        }
+        all
+    }
+
+    /// What makes two packages the same to somebody who knows neither distribution nor architecture.
+    pub(crate) fn name_of(package: &Package) -> Name {
+        let name = match package.ecosystem {
+            Ecosystem::Pypi => purl::pypi_name(&package.name),
+            _ => package.name.clone(),
+        };
+        (package.ecosystem, name, package.version.clone())
+    }
+
+    /// The package behind `handle` is also named there, in a file that whoever owns it need not own.
+    pub(crate) fn prove(&mut self, handle: usize, evidence: Evidence) {
+        self.proofs.push((handle, evidence));
     }
 
     /// Whether a package brought the file at this place.
@@ -105,6 +136,11 @@ impl<'v> Collector<'v> {
             self.gaps.push(Gap { path: "/".into(), reason, found_by: found_by.to_owned() });
         }
         self.contain();
+        for (handle, evidence) in std::mem::take(&mut self.proofs) {
+            if let Some(draft) = self.drafts.get_mut(handle) {
+                draft.package.evidence.push(evidence);
+            }
+        }
         let (packages, merged_into) = merge(self.drafts, self.os.as_ref(), self.view);
         let ids: Vec<String> = packages.iter().map(Package::stable_id).collect();
         let id = |handle: usize| merged_into.get(handle).and_then(|i| ids.get(*i)).cloned();
@@ -126,7 +162,8 @@ impl<'v> Collector<'v> {
         for (path, _, state) in view.files() {
             match state {
                 State::Unread(why) => {
-                    let Some((cataloger, _)) = catalogers::wanting(path) else { continue };
+                    // Files that nobody wants by name are kept unread where their content begins as a model's.
+                    let (cataloger, _) = catalogers::wanting(path).unwrap_or((&catalogers::heads::Models, 0));
                     self.gap(format!("/{path}"), why, cataloger.name());
                 }
                 State::Parsed(parsed) => {
@@ -144,6 +181,10 @@ impl<'v> Collector<'v> {
     fn contain(&mut self) {
         for (handle, draft) in self.drafts.iter().enumerate() {
             if matches!(draft.package.ecosystem, Ecosystem::Deb | Ecosystem::Apk | Ecosystem::Rpm) {
+                continue;
+            }
+            // Whoever brought a document did not bring what it names.
+            if draft.package.found_by.as_deref() == Some(EMBEDDED) {
                 continue;
             }
             for evidence in &draft.package.evidence {
@@ -201,6 +242,13 @@ fn merge(drafts: Vec<Draft>, os: Option<&OsRelease>, view: &View) -> (Vec<Packag
 }
 
 fn absorb(into: &mut Draft, from: Draft) {
+    // The word of a document in the image changes nothing of what was found.
+    if from.package.found_by.as_deref() == Some(EMBEDDED)
+        && into.package.found_by.as_deref() != Some(EMBEDDED)
+    {
+        into.package.evidence.extend(from.package.evidence);
+        return;
+    }
     // What is installed came with its installation, whenever somebody declared it.
     if into.package.presence == from.package.presence {
         into.layer = into.layer.min(from.layer);

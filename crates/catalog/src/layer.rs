@@ -4,6 +4,7 @@
 //! symbolic links, whiteouts, and eight bytes for every path, so that a later layer's entry is known to
 //! replace an earlier one's. Everything else streams by.
 
+use crate::catalogers::heads::Head;
 use crate::catalogers::{self, Parsed};
 use crate::decompress::{Compression, Tar, Unpacked, read_some};
 use crate::elf::{More, Scanner};
@@ -431,12 +432,21 @@ impl<'a> Walk<'a> {
     /// A file that no cataloger wants by its name may be an executable that says what is in it.
     fn executable(&mut self, path: String, tar: &mut Reader<Tar>) -> Result<()> {
         let mut scanner = Scanner::new(&path);
-        tar.show(&mut |bytes| match scanner.feed(bytes) {
-            More::Wanted => ControlFlow::Continue(()),
-            More::Enough => ControlFlow::Break(()),
+        let mut head = Head::new(&path);
+        tar.show(&mut |bytes| match (scanner.feed(bytes), head.feed(bytes)) {
+            (More::Enough, false) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
         })?;
-        let Some(found) = scanner.finish() else { return Ok(()) };
-        let bytes = found.weight();
+        let (kept, bytes) = match head.finish() {
+            // A model or a kernel: a few fields.
+            Some(Ok(parsed)) => (Kept::Parsed(Arc::new(parsed)), 1024),
+            Some(Err(why)) => (Kept::Unread(why), 0),
+            None => {
+                let Some(found) = scanner.finish() else { return Ok(()) };
+                let bytes = found.weight();
+                (Kept::Parsed(Arc::new(Parsed::executable(found))), bytes)
+            }
+        };
         if self.facts.kept.len() >= limits::LAYER_WANTED_FILES
             || self.wanted_bytes + bytes > limits::LAYER_WANTED_BYTES
         {
@@ -445,7 +455,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         self.wanted_bytes += bytes;
-        self.keep(path, Kept::Parsed(Arc::new(Parsed::executable(found))));
+        self.keep(path, kept);
         Ok(())
     }
 

@@ -113,3 +113,9 @@ pub const GEMSPEC_BYTES: u64 = 1 << 20;
 pub const CACHE_BYTES: u64 = 1 << 30;
 /// What is cached of one layer; 100,000 files and 5,000 packages are 8 MiB.
 pub const CACHE_ENTRY_BYTES: u64 = 128 << 20;
+/// An SBOM that an image carries; those of whole distribution images have 20 MiB.
+pub const EMBEDDED_SBOM_BYTES: u64 = 32 << 20;
+/// Packages of one such SBOM; it is held as packages until the image is read.
+pub const EMBEDDED_SBOM_PACKAGES: usize = 20_000;
+/// The start of a model or a kernel; the metadata of models come before their vocabulary, within a few kilobytes.
+pub const MODEL_HEAD_BYTES: usize = 1 << 20;

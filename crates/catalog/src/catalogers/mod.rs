@@ -13,9 +13,11 @@ mod copyright;
 mod dart;
 mod deb;
 mod dotnet;
+mod embedded;
 mod executables;
 mod gem;
 mod haskell;
+pub(crate) mod heads;
 mod homebrew;
 mod java;
 mod locks;
@@ -44,7 +46,7 @@ use crate::elf::Elf;
 use crate::limits;
 use crate::pack::pack;
 use crate::squash::View;
-use seaworthy_sbom::inventory::OsRelease;
+use seaworthy_sbom::inventory::{OsRelease, Package};
 
 /// What one file says.
 #[derive(Debug, Clone)]
@@ -83,6 +85,12 @@ pub(crate) enum Fact {
     Beside(Vec<String>),
     /// What an executable says about itself.
     Elf(Box<Elf>),
+    /// What an SBOM in the image says.
+    Sbom(Box<embedded::Claims>),
+    /// A machine-learning model.
+    Model(Box<Package>),
+    /// A kernel.
+    Kernel(Box<Package>),
     /// A file that looks like a package's and is none.
     Nothing,
 }
@@ -105,6 +113,9 @@ pack!(
         Stated(found),
         Beside(found),
         Elf(found),
+        Sbom(found),
+        Model(found),
+        Kernel(found),
         Nothing,
     }
 );
@@ -186,7 +197,6 @@ pub(crate) const ALL: &[&dyn Cataloger] = &[
     &dotnet::Dotnet,
     &executables::Go,
     &executables::Rust,
-    &programs::Programs,
     &pacman::Pacman,
     &portage::Portage,
     &opkg::Opkg,
@@ -204,7 +214,12 @@ pub(crate) const ALL: &[&dyn Cataloger] = &[
     &dart::Dart,
     &vcpkg::Vcpkg,
     &wordpress::Wordpress,
+    // What a package owns is known by now.
+    &programs::Programs,
+    &heads::Models,
+    &heads::Kernel,
     &locks::Locks,
+    &embedded::Embedded,
 ];
 
 /// The cataloger that wants the file at `path`, and how many bytes at most.
@@ -240,6 +255,7 @@ pub(crate) fn proves_language_package(path: &str) -> bool {
     LANGUAGES.iter().any(|reader| reader.wants(path).is_some())
         || executables::is_likely(path)
         || crate::known::is_known(path)
+        || heads::is_kernel(path)
 }
 
 /// Who speaks for a file that was read.
@@ -248,6 +264,8 @@ pub(crate) fn reader_of(path: &str, parsed: &Parsed) -> Option<&'static dyn Cata
         Fact::Elf(elf) if elf.go.is_empty() && (elf.audit.is_some() || !elf.paths.is_empty()) => {
             Some(&executables::Rust)
         }
+        Fact::Model(_) => Some(&heads::Models),
+        Fact::Kernel(_) => Some(&heads::Kernel),
         Fact::Elf(elf) if elf.go.is_empty() && !elf.programs.is_empty() => Some(&programs::Programs),
         Fact::Elf(_) => Some(&executables::Go),
         _ => wanting(path).map(|(cataloger, _)| cataloger),
