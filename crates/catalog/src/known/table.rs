@@ -5,12 +5,15 @@
 
 use super::pattern::Pattern;
 use crate::catalogers::{paragraphs, value};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The table in this build.
 pub(super) static TABLE: LazyLock<Table> =
     LazyLock::new(|| Table::parse(include_str!("../../data/programs.txt")).unwrap_or_default());
+
+/// Every file of every package's list asks for its name: one look-up has to tell most of them apart.
+const KEY_BYTES: usize = 4;
 
 /// A program of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +33,15 @@ pub(crate) struct Program {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) programs: Vec<Program>,
-    /// Globs by the literal before their first `*`, or by the whole name where they have none.
-    globs: BTreeMap<String, Vec<(String, usize)>>,
-    /// The shortest and the longest of those literals.
-    lengths: (usize, usize),
+    /// Globs and programs, by the first bytes of the literal before the first `*`.
+    globs: HashMap<[u8; KEY_BYTES], Vec<(String, usize)>>,
+    /// Those whose literal is shorter.
+    short: Vec<(String, usize)>,
 }
 
 impl Table {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let mut table = Self { lengths: (usize::MAX, 0), ..Self::default() };
+        let mut table = Self::default();
         for fields in paragraphs(text) {
             let get = |name: &str| value(&fields, name).filter(|v| !v.is_empty());
             let name = get("Program").ok_or("a paragraph without Program")?.to_owned();
@@ -56,9 +59,11 @@ impl Table {
                 if literal.is_empty() || glob.contains('/') {
                     return Err(wrong("a name in Files begins with text and has no slash"));
                 }
-                table.lengths = (table.lengths.0.min(literal.len()), table.lengths.1.max(literal.len()));
                 let place = (glob.to_owned(), table.programs.len());
-                table.globs.entry(literal.to_owned()).or_default().push(place);
+                match literal.as_bytes().first_chunk() {
+                    Some(key) => table.globs.entry(*key).or_default().push(place),
+                    None => table.short.push(place),
+                }
             }
             let cpe = match get("Cpe") {
                 Some(cpe) => {
@@ -76,10 +81,10 @@ impl Table {
 
     /// The programs that may be in a file of that base name, each with what the first `*` stands for.
     pub(super) fn candidates<'a>(&'a self, base: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
-        let (shortest, longest) = self.lengths;
-        (shortest..=longest.min(base.len()))
-            .filter_map(|length| self.globs.get(base.get(..length)?))
+        let long = base.as_bytes().first_chunk().and_then(|key| self.globs.get(key));
+        long.into_iter()
             .flatten()
+            .chain(&self.short)
             .filter_map(|(glob, program)| Some((*program, matched(glob, base)?)))
     }
 }

@@ -34,6 +34,7 @@ const SIZES: &[(&str, u64, &str)] = &[
     ("OS_RELEASE_BYTES", limits::OS_RELEASE_BYTES, "etc/os-release"),
     ("DIRECT_URL_BYTES", limits::DIRECT_URL_BYTES, "a-1.dist-info/direct_url.json"),
     ("GEMSPEC_BYTES", limits::GEMSPEC_BYTES, "specifications/a-1.gemspec"),
+    ("EMBEDDED_SBOM_BYTES", limits::EMBEDDED_SBOM_BYTES, "usr/share/sbom/a.spdx.json"),
 ];
 
 /// Whether a gap says that the file is larger than it may be.
@@ -136,6 +137,7 @@ fn every_limit_has_a_test() {
         include_str!("limits.rs"),
         include_str!("packages.rs"),
         include_str!("cache.rs"),
+        include_str!("claims.rs"),
         include_str!("../../src/image.rs"),
         include_str!("../../src/tar.rs"),
         include_str!("../../src/path.rs"),
