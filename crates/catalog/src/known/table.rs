@@ -84,7 +84,7 @@ impl Table {
         let long = base.as_bytes().first_chunk().and_then(|key| self.globs.get(key));
         long.into_iter()
             .flatten()
-            .chain(&self.short)
+            .chain(self.short.iter().filter(|(glob, _)| glob.bytes().next() == base.bytes().next()))
             .filter_map(|(glob, program)| Some((*program, matched(glob, base)?)))
     }
 }
