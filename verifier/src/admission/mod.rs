@@ -80,6 +80,8 @@ pub struct Options {
     pub allowed_for: Duration,
     /// What is done where a registry does not answer.
     pub registry_down: RegistryDown,
+    /// Where images are pinned.
+    pub pin: Pin,
     /// Whose break-glass tokens count; none: nobody's.
     pub glass: Option<Glass>,
     /// Where the pull secrets of Pods are read; none: nowhere.
@@ -88,6 +90,17 @@ pub struct Options {
     pub open: OpenOptions,
     /// The clock.
     pub clock: fn() -> Timestamp,
+}
+
+/// Where the mutating webhook writes the digest behind the tag.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pin {
+    /// In Pods alone: a pinned template would hide the tag from whoever rolls it out next.
+    #[default]
+    Pods,
+    /// In everything that it is asked about, templates of Pods included: all Pods of a rollout are then one image, also
+    /// when the tag moves meanwhile.
+    Templates,
 }
 
 impl Default for Options {
@@ -108,6 +121,7 @@ impl Default for Options {
             platforms: Platforms::All,
             allowed_for: limits::ALLOWED_FOR,
             registry_down: RegistryDown::default(),
+            pin: Pin::default(),
             glass: None,
             pull_secrets: None,
             open,
@@ -244,7 +258,7 @@ impl Admission {
                 (Answer::refused(uid, Outcome::Malformed, why), Vec::new())
             }
         };
-        let patch = answer.patch(webhook, &request, &positions);
+        let patch = answer.patch(webhook, &request, &positions, self.options.pin);
         let body = answer.body(Some(&patch));
         (request.object, request.old_object) = Default::default();
         Reviewed { body, answer, request: Some(request) }

@@ -5,7 +5,7 @@
 
 use super::images::Position;
 use super::review::{API_VERSION, Request};
-use super::{Way, Webhook, limits};
+use super::{Pin, Way, Webhook, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use seaworthy_oci::Reference;
@@ -194,13 +194,17 @@ impl Answer {
             .into_bytes()
     }
 
-    /// The JSON Patch (RFC 6902) that pins what was judged, for `webhook`.
-    ///
-    /// Pods alone are pinned: a pinned template would hide the tag from whoever rolls it out next. An image
-    /// that stood there before stays as it is, because changing it would restart a running container.
-    pub fn patch(&self, webhook: Webhook, request: &Request, positions: &[Position]) -> Vec<Value> {
+    /// The JSON Patch (RFC 6902) that pins what was judged, for `webhook`. An image that stood there before stays as it
+    /// is, because changing it would restart a running container.
+    pub fn patch(
+        &self,
+        webhook: Webhook,
+        request: &Request,
+        positions: &[Position],
+        pin: Pin,
+    ) -> Vec<Value> {
         let pod = request.kind.group.is_empty() && request.kind.kind == "Pod";
-        if webhook != Webhook::Mutate || self.outcome != Outcome::Allowed || !pod {
+        if webhook != Webhook::Mutate || self.outcome != Outcome::Allowed || (pin == Pin::Pods && !pod) {
             return Vec::new();
         }
         let was =

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use seaworthy_oci::Platform;
 use seaworthy_oci::registry::credentials::ConfigFiles;
 use seaworthy_oci::registry::{Credentials, PlainHttp};
-use seaworthy_verifier::admission::{Admission, ImagesAt, Options, Policies, RegistryDown, RegistryName};
+use seaworthy_verifier::admission::{Admission, ImagesAt, Options, Pin, Policies, RegistryDown, RegistryName};
 use seaworthy_verifier::break_glass::Glass;
 use seaworthy_verifier::cluster::objects::Objects;
 use seaworthy_verifier::cluster::secrets::PullSecrets;
@@ -53,6 +53,9 @@ struct Flags {
     /// Seconds for which a yes about a digest is remembered: what is withdrawn takes effect after it at the latest
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(0..=3600))]
     keep_verdicts: u64,
+    /// Where the mutating webhook writes the digest behind the tag, among what its rules send it
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Pinned::Pods)]
+    pin: Pinned,
     /// What is done with a digest that the same policies allowed before, where its registry does not answer now
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Down::Deny)]
     when_registry_down: Down,
@@ -123,6 +126,15 @@ struct JudgeFlags {
     plain_http: Vec<String>,
     #[command(flatten)]
     api: ApiFlags,
+}
+
+/// Where images are pinned.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Pinned {
+    /// In Pods alone
+    Pods,
+    /// In templates of Pods, too: Deployments, Jobs, kinds of your own
+    Templates,
 }
 
 /// What is done where a registry does not answer.
@@ -269,6 +281,10 @@ fn admission(flags: Flags) -> Result<(), (u8, String)> {
     let policies = policies.map_err(|e| (2, e.to_string()))?;
     options.budget = Duration::from_secs(flags.budget);
     options.allowed_for = Duration::from_secs(flags.keep_verdicts);
+    options.pin = match flags.pin {
+        Pinned::Pods => Pin::Pods,
+        Pinned::Templates => Pin::Templates,
+    };
     if flags.when_registry_down == Down::Remembered {
         options.registry_down = RegistryDown::Remembered(Duration::from_secs(flags.remember_for * 3600));
     }

@@ -301,6 +301,25 @@ fn pins_are_for_new_images_of_pods_alone() {
 }
 
 #[test]
+fn templates_are_pinned_on_request_and_what_stood_there_stays() {
+    let world = World::with(
+        |lab| policy("signed", "enforce", &format!("{}/**", lab.host()), "release"),
+        |options| options.pin = seaworthy_verifier::admission::Pin::Templates,
+    );
+    let image = world.signed("app", "1");
+    let object = deployment(1, &image);
+    let pins = patch(&world.mutate(&review("CREATE", "apps", &object, &Value::Null)));
+    assert_eq!(pins.len(), 1);
+    assert_eq!(pins[0]["path"], "/spec/template/spec/containers/0/image");
+    let pinned = pins[0]["value"].as_str().unwrap();
+    assert!(pinned.starts_with(&format!("{image}@sha256:")), "{pinned}");
+    assert!(patch(&world.mutate(&review("UPDATE", "apps", &object, &object))).is_empty());
+    // Judged and pinned again is the same: whoever applies the file once more changes nothing.
+    let again = patch(&world.mutate(&review("UPDATE", "apps", &object, &deployment(1, pinned))));
+    assert_eq!(again, pins);
+}
+
+#[test]
 fn many_at_once_ask_for_one_verdict_once() {
     let world = World::new();
     let image = world.signed("app", "1");
