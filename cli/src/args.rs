@@ -178,14 +178,20 @@ Examples:
   seaworthy sbom oci:build -o table -o spdx-json=app.spdx.json -o cyclonedx-json@1.5=app.cdx.json
   seaworthy sbom --scope all-layers oci:build
   seaworthy sbom --files unowned oci:build
+  seaworthy sbom dir:/mnt/rootfs --source-name server
+  seaworthy sbom file:target/app.jar -o cyclonedx-json
+  seaworthy sbom sbom:app.cdx.json -o table
+  seaworthy sbom docker:app:1.0
   seaworthy sbom convert app.cdx.json -o spdx-tag-value=app.spdx"
 )]
 pub(crate) struct Sbom {
     /// What to do with documents instead
     #[command(subcommand)]
     pub(crate) documents: Option<SbomCommand>,
-    /// The image
-    #[arg(required = true)]
+    /// The image, or dir:PATH (a directory, a mounted file system), file:PATH (an archive, a program, a lock file),
+    /// sbom:FILE (an SBOM in any format that is read), docker:NAME or podman:NAME (an image that the daemon keeps; found
+    /// by DOCKER_HOST, CONTAINER_HOST and in the usual places)
+    #[arg(required = true, value_name = "SOURCE")]
     pub(crate) image: Option<String>,
     #[command(flatten)]
     pub(crate) formats: Formats,
@@ -205,6 +211,12 @@ pub(crate) struct Sbom {
     #[arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true,
         value_parser = ["all", "owned", "unowned", "none"])]
     pub(crate) files: String,
+    /// What the SBOM calls a directory or a file, instead of the last part of its path
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source_name: Option<String>,
+    /// Enter other file systems that are mounted below a directory
+    #[arg(long)]
+    pub(crate) enter_mounts: bool,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
     #[command(flatten)]

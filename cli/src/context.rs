@@ -395,7 +395,7 @@ pub(crate) async fn signing(args: &Signing, options: &OpenOptions) -> Outcome<Si
 pub(crate) fn must_be_writable(location: &Location) -> Outcome<()> {
     match location {
         Location::Registry(_) | Location::Layout(_) => Ok(()),
-        Location::OciArchive(_) | Location::DockerArchive(_) => {
+        Location::OciArchive(_) | Location::DockerArchive(_) | Location::Daemon { .. } => {
             Err(Failure::usage(format!("{location} is read-only: nothing can be attached to it"))
                 .hint("release it to a registry or an OCI layout with `release --to`"))
         }

@@ -54,8 +54,8 @@ fn listed(losses: &Losses) -> String {
     parts.join(", ")
 }
 
-/// One file, with its report.
-fn read(path: &Path, left: &mut Losses, printer: &Printer) -> Outcome<(ReadFile, Inventory)> {
+/// An SBOM file, with how it was written and what of it has no place in an inventory.
+pub(super) fn read_document(path: &Path, left: &mut Losses, printer: &Printer) -> Outcome<(Kind, Inventory)> {
     let (kind, inventory, losses) = documents::read(&context::read_input(path, "SBOM")?).map_err(|e| {
         let failure = Failure::from(e);
         Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
@@ -64,6 +64,12 @@ fn read(path: &Path, left: &mut Losses, printer: &Printer) -> Outcome<(ReadFile,
         printer.warn(format!("left behind of {}: {}", path.display(), listed(&losses)));
     }
     left.extend(&losses);
+    Ok((kind, inventory))
+}
+
+/// One file, with its report.
+fn read(path: &Path, left: &mut Losses, printer: &Printer) -> Outcome<(ReadFile, Inventory)> {
+    let (kind, inventory) = read_document(path, left, printer)?;
     let packages = inventory.packages.len();
     Ok((ReadFile { file: path.display().to_string(), format: kind.to_string(), packages }, inventory))
 }

@@ -20,6 +20,7 @@ pub(crate) mod policy;
 mod release;
 mod sbom;
 mod sign;
+mod sources;
 mod tree;
 pub(crate) mod trust;
 mod unpack;

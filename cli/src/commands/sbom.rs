@@ -1,5 +1,6 @@
 //! `sbom`: the inventory of an image, in several formats at once.
 
+use super::sources::{self, Place};
 use crate::args::{self, Formats, Sbom, Speakers};
 use crate::context::{self, Access, Target};
 use crate::exit::{Exit, Failure, Outcome};
@@ -88,6 +89,11 @@ pub(crate) async fn inventory(
     progress.bar.finish_and_clear();
     inventory.subject.name = match target.pinned.location() {
         Location::Registry(repository) => repository.to_string(),
+        Location::Daemon { name, .. } => {
+            let (name, tag) = sources::name_of_exported(name);
+            inventory.subject.tag = tag;
+            name
+        }
         _ => super::sign::legacy_identity(&target.pinned).unwrap_or_else(|| "image".into()),
     };
     declare::declare(&mut inventory, &declaration);
@@ -151,10 +157,17 @@ pub(super) fn outputs(args: &Formats, printer: &Printer) -> Outcome<Vec<Output>>
 pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -> Outcome {
     let outputs = outputs(&args.formats, printer)?;
     let Some(image) = &args.image else { return Err(Failure::usage("no image was named")) };
+    if let Some(place) = Place::named(image) {
+        return sources::run(&place, args, &outputs, printer).await;
+    }
+    sources::is_about_an_image(args)?;
     let files = Selection::from_name(&args.files).unwrap_or_default();
     let declaration = declaration(&args.speakers)?;
     let wanted = context::platforms(&args.platforms.platform)?;
-    let opened = context::open(image, options).await?;
+    let opened = match sources::of_daemon(image) {
+        Some(location) => sources::exported(location, options).await?,
+        None => context::open(image, options).await?,
+    };
     let targets = context::targets(&opened, &wanted).await?;
     let many = targets.len() > 1;
     for output in &outputs {
@@ -185,10 +198,7 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
         if args.cpe {
             cpe::add(&mut inventory);
         }
-        for gap in &inventory.gaps {
-            printer.warn(format!("not read: {}: {}", plain(&gap.path), plain(&gap.reason)));
-        }
-        gaps += inventory.gaps.len();
+        gaps += tell_gaps(&inventory, printer);
         for output in &outputs {
             write(output, &inventory, target, many, printer)?;
         }
@@ -203,6 +213,14 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
         many => printer.data(&json(&many)?),
     }
     Ok(if args.strict && gaps > 0 { Exit::No } else { Exit::Yes })
+}
+
+/// Says what could not be read, and how much that is.
+pub(super) fn tell_gaps(inventory: &Inventory, printer: &Printer) -> usize {
+    for gap in &inventory.gaps {
+        printer.warn(format!("not read: {}: {}", plain(&gap.path), plain(&gap.reason)));
+    }
+    inventory.gaps.len()
 }
 
 fn json(value: &impl serde::Serialize) -> Outcome<String> {
@@ -320,11 +338,14 @@ pub(crate) fn table(inventory: &Inventory) -> String {
         .and_then(|os| os.pretty_name.clone())
         .unwrap_or_else(|| "no known system".into());
     let hidden = inventory.packages.iter().filter(|p| p.properties.contains_key(HIDDEN_BY)).count();
+    let layers = match inventory.layers.len() {
+        0 if !inventory.subject.is_image() => String::new(),
+        n => format!(" in {n} layers"),
+    };
     out.push_str(&format!(
-        "{} packages{} in {} layers, {}\n",
+        "{} packages{}{layers}, {}\n",
         inventory.packages.len() - hidden,
         if hidden == 0 { String::new() } else { format!(", and {hidden} hidden,") },
-        inventory.layers.len(),
         plain(&os)
     ));
     out

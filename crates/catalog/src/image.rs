@@ -122,10 +122,7 @@ pub async fn inventory(
             supplier: config.maker().and_then(field),
         },
         created: options.created.or_else(|| built_at(&config)),
-        creators: vec![Creator::Tool {
-            name: "seaworthy".into(),
-            version: Some(env!("CARGO_PKG_VERSION").into()),
-        }],
+        creators: creators(),
         ..Inventory::default()
     };
     for ((descriptor, facts), named) in manifest.layers.iter().zip(&layers).zip(&diff_ids) {
@@ -138,11 +135,7 @@ pub async fn inventory(
     }
     let digests: Vec<String> = inventory.layers.iter().map(|l| l.digest.clone()).collect();
     for (facts, digest) in layers.iter().zip(&digests) {
-        inventory.gaps.extend(facts.notes.iter().map(|gap| Gap {
-            path: gap.path.clone().unwrap_or_else(|| digest.clone()),
-            reason: gap.reason.clone(),
-            found_by: "layer".into(),
-        }));
+        inventory.gaps.extend(gaps(facts, digest, "layer"));
     }
     let lower = match options.scope {
         Scope::Squashed => None,
@@ -159,6 +152,21 @@ pub async fn inventory(
         hidden::add(&mut inventory, layers, digests, options.memory.names());
     }
     Ok(inventory)
+}
+
+/// What was left out of a layer, or of what stands for one; `whole` is its name.
+pub(crate) fn gaps(facts: &Facts, whole: &str, found_by: &str) -> Vec<Gap> {
+    let gap = |note: &layer::Note| Gap {
+        path: note.path.clone().unwrap_or_else(|| whole.to_owned()),
+        reason: note.reason.clone(),
+        found_by: found_by.to_owned(),
+    };
+    facts.notes.iter().map(gap).collect()
+}
+
+/// This program, as the maker of inventories.
+pub(crate) fn creators() -> Vec<Creator> {
+    vec![Creator::Tool { name: "seaworthy".into(), version: Some(env!("CARGO_PKG_VERSION").into()) }]
 }
 
 /// Reads everything off `view`. With `os`, the packages are those of that system whatever the view says.

@@ -265,7 +265,36 @@ pub(crate) fn check_diff_id(facts: &Facts, named: Option<&Digest>, blob: &Digest
     }
 }
 
-struct Walk<'a> {
+/// What a name that begins with `.wh.` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// In a layer: that something is taken away from lower ones.
+    OfLayer,
+    /// On a file system: nothing.
+    Literal,
+}
+
+/// The bytes of the entry that a walk has before it, from a tar or from anywhere else.
+pub(crate) trait Content {
+    /// All of them.
+    fn data(&mut self) -> Result<Vec<u8>>;
+
+    /// Shows them piece by piece until somebody has seen enough.
+    fn show(&mut self, look: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()>;
+}
+
+impl<I: crate::tar::Input> Content for Reader<I> {
+    fn data(&mut self) -> Result<Vec<u8>> {
+        Reader::data(self)
+    }
+
+    fn show(&mut self, look: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        Reader::show(self, look)
+    }
+}
+
+/// Takes entries one after the other and keeps what somebody wants of them.
+pub(crate) struct Walk<'a> {
     names: &'a PathHasher,
     facts: Facts,
     /// The directories above wanted files and links, to see when one of them is replaced.
@@ -276,7 +305,8 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(names: &'a PathHasher, files: Selection) -> Self {
+    /// Nothing was seen yet; `files` is whether files are listed.
+    pub(crate) fn new(names: &'a PathHasher, files: Selection) -> Self {
         let files = (files != Selection::None).then(Table::default);
         Self {
             names,
@@ -291,13 +321,23 @@ impl<'a> Walk<'a> {
     fn run(&mut self, tar: &mut Reader<Tar>) -> Result<()> {
         while let Some(entry) = tar.next()? {
             match path::name(&entry.path) {
-                Name::Clean(path) if path.is_empty() => {}
-                Name::Clean(path) if self.facts.files.is_some() => self.listed(path, &entry, tar)?,
-                Name::Clean(path) => self.entry(path, &entry, tar)?,
-                Name::Bytes(path) => self.not_text(&path, &entry),
-                Name::Refused(why) => {
-                    self.note(Some(path::shown(&entry.path)), format!("entry not taken: {why}"));
+                Name::Clean(path) if self.facts.files.is_some() && !path.is_empty() => {
+                    self.listed(path, &entry, tar)?;
                 }
+                _ => self.take(&entry, Names::OfLayer, tar)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one entry.
+    pub(crate) fn take(&mut self, entry: &Entry, names: Names, content: &mut dyn Content) -> Result<()> {
+        match path::name(&entry.path) {
+            Name::Clean(path) if path.is_empty() => {}
+            Name::Clean(path) => self.entry(path, entry, names, content)?,
+            Name::Bytes(path) => self.not_text(&path, entry),
+            Name::Refused(why) => {
+                self.note(Some(path::shown(&entry.path)), format!("entry not taken: {why}"));
             }
         }
         Ok(())
@@ -306,12 +346,12 @@ impl<'a> Walk<'a> {
     /// An entry, which is listed among the files if it is one.
     fn listed(&mut self, path: String, entry: &Entry, tar: &mut Reader<Tar>) -> Result<()> {
         if path::split(&path).1.starts_with(".wh.") {
-            return self.entry(path, entry, tar);
+            return self.entry(path, entry, Names::OfLayer, tar);
         }
         if entry.kind == Kind::File {
             tar.sum(Sums::of(&path, entry.size));
         }
-        self.entry(path.clone(), entry, tar)?;
+        self.entry(path.clone(), entry, Names::OfLayer, tar)?;
         let sums = tar.summed()?;
         if let Some(files) = &mut self.facts.files {
             let left = limits::LAYER_WANTED_BYTES.saturating_sub(self.wanted_bytes);
@@ -320,7 +360,23 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Facts {
+    /// The file at `path` could not be read: a gap, whether somebody wanted it by its name or it may have been an
+    /// executable.
+    pub(crate) fn unread(&mut self, path: String, why: String) {
+        if catalogers::wanting(&path).is_some() {
+            self.keep(path, Kept::Unread(why));
+        } else {
+            self.note(Some(format!("/{path}")), why);
+        }
+    }
+
+    /// Bytes of links and of wanted files that were kept so far.
+    pub(crate) fn kept_bytes(&self) -> (u64, u64) {
+        (self.link_bytes as u64, self.wanted_bytes)
+    }
+
+    /// What was kept.
+    pub(crate) fn finish(mut self) -> Facts {
         if self.untold > 0 {
             let reason = format!("{} further entries were not taken", self.untold);
             self.facts.notes.push(Note { path: None, reason });
@@ -332,7 +388,8 @@ impl<'a> Walk<'a> {
         self.facts
     }
 
-    fn note(&mut self, path: Option<String>, reason: String) {
+    /// Something was left out.
+    pub(crate) fn note(&mut self, path: Option<String>, reason: String) {
         if self.facts.notes.len() < limits::GAPS {
             self.facts.notes.push(Note { path, reason });
         } else {
@@ -357,9 +414,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn entry(&mut self, path: String, entry: &Entry, tar: &mut Reader<Tar>) -> Result<()> {
+    fn entry(&mut self, path: String, entry: &Entry, names: Names, content: &mut dyn Content) -> Result<()> {
         let (dir, base) = path::split(&path);
-        if let Some(hidden) = base.strip_prefix(".wh.") {
+        if let Some(hidden) = base.strip_prefix(".wh.").filter(|_| names == Names::OfLayer) {
             return self.whiteout(dir, hidden, &path);
         }
         self.remember(path.as_bytes(), entry.kind);
@@ -397,7 +454,7 @@ impl<'a> Walk<'a> {
                         Kept::Unread("more than LAYER_WANTED_BYTES in this layer".into())
                     } else {
                         self.wanted_bytes += cataloger.weight(entry.size);
-                        let content = tar.data()?;
+                        let content = content.data()?;
                         if let Some(files) = &mut self.facts.files {
                             files.list(&path, &content);
                         }
@@ -413,7 +470,7 @@ impl<'a> Walk<'a> {
                         self.keep(path, kept);
                     }
                 } else if entry.kind == Kind::File && entry.size >= limits::ELF_LEAST_BYTES {
-                    self.executable(path, tar)?;
+                    self.executable(path, content)?;
                 }
             }
             Kind::Directory => {
@@ -430,10 +487,10 @@ impl<'a> Walk<'a> {
     }
 
     /// A file that no cataloger wants by its name may be an executable that says what is in it.
-    fn executable(&mut self, path: String, tar: &mut Reader<Tar>) -> Result<()> {
+    fn executable(&mut self, path: String, content: &mut dyn Content) -> Result<()> {
         let mut scanner = Scanner::new(&path);
         let mut head = Head::new(&path);
-        tar.show(&mut |bytes| match (scanner.feed(bytes), head.feed(bytes)) {
+        content.show(&mut |bytes| match (scanner.feed(bytes), head.feed(bytes)) {
             (More::Enough, false) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })?;

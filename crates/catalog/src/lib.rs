@@ -33,12 +33,16 @@ pub mod limits;
 mod memory;
 mod pack;
 mod path;
+mod single;
 mod squash;
 mod stage;
 mod tar;
+mod tree;
 
 pub use cache::Cache;
 pub use error::{Error, ErrorKind, Result};
 pub use hidden::HIDDEN_BY;
 pub use image::{DiffIds, NoProgress, Options, Progress, Scope, inventory};
 pub use memory::Memory;
+pub use single::{FILE_TYPE, file};
+pub use tree::{DIRECTORY_TYPE, Mounts, directory};

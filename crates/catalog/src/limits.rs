@@ -119,3 +119,7 @@ pub const EMBEDDED_SBOM_BYTES: u64 = 32 << 20;
 pub const EMBEDDED_SBOM_PACKAGES: usize = 20_000;
 /// The start of a model or a kernel; the metadata of models come before their vocabulary, within a few kilobytes.
 pub const MODEL_HEAD_BYTES: usize = 1 << 20;
+/// Directories within directories of a file system: each costs one call for every part of its path.
+pub const DIRECTORY_DEPTH: usize = 256;
+/// An archive of packages that is read as a single file: it is held while it is read.
+pub const SINGLE_ZIP_BYTES: u64 = JAR_BYTES;

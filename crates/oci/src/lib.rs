@@ -34,7 +34,7 @@ pub mod archive;
 pub use digest::{Algorithm, CheckedReader, Digest};
 pub use error::{Class, Error, ErrorKind, Result};
 pub use manifest::{Descriptor, Image, ImageConfig, Index, Manifest, Platform, RawManifest, RunConfig};
-pub use reference::{Location, Pinned, Reference, Repository};
+pub use reference::{Engine, Location, Pinned, Reference, Repository};
 #[cfg(feature = "push")]
 pub use snapshot::Snapshot;
 #[cfg(feature = "push")]

@@ -53,3 +53,7 @@ pub const UPLOAD_CHUNK: usize = 8 << 20;
 pub const UPLOAD_CHUNK_MAX: usize = 64 << 20;
 /// Waits of at most this long before another try, where the registry does not say.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(8);
+/// What a daemon may export of one image: it goes to a temporary file. The layers are held against [`LAYER_BYTES`] then.
+pub const EXPORT_BYTES: u64 = 64 << 30;
+/// The longest silence of a daemon: it may gather a large image before it sends the first byte.
+pub const EXPORT_IDLE: Duration = Duration::from_secs(300);

@@ -32,6 +32,32 @@ pub enum Location {
     OciArchive(PathBuf),
     /// A `docker save` tar file.
     DockerArchive(PathBuf),
+    /// An image that a daemon on this machine keeps. No text is parsed to it here: `docker:dind` is an image of Docker
+    /// Hub wherever images are named, in a Pod above all.
+    Daemon {
+        /// Whose.
+        engine: Engine,
+        /// Under which name or identity.
+        name: String,
+    },
+}
+
+/// A daemon that keeps images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Docker.
+    Docker,
+    /// Podman.
+    Podman,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        })
+    }
 }
 
 /// A repository of a registry, in canonical form.
@@ -179,7 +205,7 @@ impl Location {
     /// The path on this machine, where this is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Registry(_) => None,
+            Self::Registry(_) | Self::Daemon { .. } => None,
             Self::Layout(path) | Self::OciArchive(path) | Self::DockerArchive(path) => Some(path),
         }
     }
@@ -192,6 +218,7 @@ impl fmt::Display for Location {
             Self::Layout(path) => write!(f, "oci:{}", path.display()),
             Self::OciArchive(path) => write!(f, "oci-archive:{}", path.display()),
             Self::DockerArchive(path) => write!(f, "docker-archive:{}", path.display()),
+            Self::Daemon { engine, name } => write!(f, "{engine}:{name}"),
         }
     }
 }

@@ -262,6 +262,10 @@ pub async fn open(location: &Location, options: &OpenOptions) -> Result<Box<dyn 
             let _ = path;
             crate::archive::open(location)
         }
+        Location::Daemon { .. } => {
+            let why = "images of daemons are exported first".into();
+            Err(Error::new("open", location, ErrorKind::Unsupported(why)))
+        }
         #[cfg(not(feature = "archive"))]
         Location::OciArchive(_) | Location::DockerArchive(_) => {
             Err(Error::new("open", location, ErrorKind::Unsupported("this build reads no archives".into())))
@@ -281,7 +285,7 @@ pub async fn open_sink(location: &Location, options: &OpenOptions) -> Result<Box
             Ok(Box::new(registry::Registry::new(repository, &options.registry)?))
         }
         Location::Layout(path) => Ok(Box::new(layout::Layout::create(path)?)),
-        Location::OciArchive(_) | Location::DockerArchive(_) => Err(Error::new(
+        Location::OciArchive(_) | Location::DockerArchive(_) | Location::Daemon { .. } => Err(Error::new(
             "write to",
             location,
             ErrorKind::Unsupported("archives are read-only here".into()),

@@ -54,6 +54,13 @@ pub struct Subject {
     pub supplier: Option<String>,
 }
 
+impl Subject {
+    /// Whether this is a container image: the media type says that it is something else, or says nothing.
+    pub fn is_image(&self) -> bool {
+        self.media_type.as_deref().is_none_or(|kind| kind.starts_with("application/vnd."))
+    }
+}
+
 /// Who made a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]

@@ -19,7 +19,7 @@ mod gem;
 mod haskell;
 pub(crate) mod heads;
 mod homebrew;
-mod java;
+pub(crate) mod java;
 mod locks;
 mod lua;
 mod nix;

@@ -138,6 +138,7 @@ fn every_limit_has_a_test() {
         include_str!("packages.rs"),
         include_str!("cache.rs"),
         include_str!("claims.rs"),
+        include_str!("places.rs"),
         include_str!("../../src/image.rs"),
         include_str!("../../src/tar.rs"),
         include_str!("../../src/path.rs"),

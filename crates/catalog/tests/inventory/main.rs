@@ -16,6 +16,7 @@ mod layers;
 mod limits;
 mod locks;
 mod packages;
+mod places;
 mod programs;
 mod rpm;
 mod support;

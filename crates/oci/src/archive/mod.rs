@@ -1,5 +1,5 @@
 //! Images in a tar file, read in place: an OCI layout (`oci-archive:`) or the output of `docker save`
-//! (`docker-archive:`).
+//! (`docker-archive:`), also where a daemon hands it out ([`daemon`]).
 //!
 //! Plain tar only; nothing is unpacked, and no member is held in memory. An archive with an `index.json` is
 //! read exactly like a layout directory, by the same code. An older `docker save` has no manifest, so one is
@@ -11,6 +11,7 @@
 
 #[cfg(feature = "push")]
 pub mod bag;
+pub mod daemon;
 mod docker;
 mod tar;
 #[cfg(feature = "push")]
@@ -37,7 +38,15 @@ pub fn open(location: &Location) -> Result<Box<dyn Source>> {
     let (Location::OciArchive(path) | Location::DockerArchive(path)) = location else {
         return Err(Error::new("open", location, ErrorKind::Unsupported("no archive".into())));
     };
-    let file = tar::TarFile::open(path, location)?;
+    read(tar::TarFile::open(path, location)?, location)
+}
+
+/// What is in `file`.
+fn read(file: tar::TarFile, location: &Location) -> Result<Box<dyn Source>> {
+    // What a daemon hands out may have both forms, and the older one names the image that the daemon would run.
+    if matches!(location, Location::Daemon { .. }) {
+        return Ok(Box::new(docker::DockerArchive::new(file, location)?));
+    }
     let marker = file.small("oci-layout", limits::TOKEN_BYTES, location)?;
     match (marker, location) {
         (Some(marker), _) => {

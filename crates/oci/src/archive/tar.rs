@@ -52,6 +52,18 @@ impl TarFile {
     pub(super) fn open(path: &Path, on: &Location) -> Result<Self> {
         let (file, size) =
             crate::layout::open_file(path, on)?.ok_or_else(|| Error::new("open", on, ErrorKind::NotFound))?;
+        Self::walked(file, size, on)
+    }
+
+    /// The file that is open here already, from its start.
+    pub(super) fn of(mut file: File, on: &Location) -> Result<Self> {
+        let local = |e: io::Error| Error::new("open", on, ErrorKind::Local(e.to_string()));
+        file.rewind().map_err(local)?;
+        let size = file.metadata().map_err(local)?.len();
+        Self::walked(file, size, on)
+    }
+
+    fn walked(file: File, size: u64, on: &Location) -> Result<Self> {
         let mut walk = Walk { input: BufReader::new(file), at: 0, size, on, odd: None };
         let members = walk.members()?;
         let (odd, end) = (walk.odd.take(), (walk.at, size));

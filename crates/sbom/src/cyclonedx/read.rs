@@ -141,7 +141,7 @@ fn subject(component: Component, inventory: &mut Inventory) {
         .into_iter()
         .flatten()
         .find_map(fields::image_purl);
-    if component.kind != "container" && of_purl.is_none() {
+    if !matches!(component.kind.as_str(), "container" | "file") && of_purl.is_none() {
         return;
     }
     let hash = component.hashes.iter().flatten().find(|h| h.alg == "SHA-256");

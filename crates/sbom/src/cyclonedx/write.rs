@@ -197,8 +197,10 @@ fn metadata(inventory: &Inventory, version: Version) -> Result<Metadata> {
     let subject = &inventory.subject;
     let digest = subject.digest.as_deref().and_then(fields::sha256_digest);
     let arch = subject.platform.as_deref().and_then(|p| p.split('/').nth(1));
-    let purl =
-        digest.as_deref().and_then(|d| purl::oci(&subject.name, Some(d), subject.tag.as_deref(), arch));
+    let purl = digest
+        .as_deref()
+        .filter(|_| subject.is_image())
+        .and_then(|d| purl::oci(&subject.name, Some(d), subject.tag.as_deref(), arch));
     native.subject.name.clone_from(&subject.name);
     native.subject.tag = subject.tag.clone().filter(|t| purl.is_some() && !t.is_empty());
     native.os = inventory.os.as_ref().map(|os| OsRelease {
@@ -207,7 +209,7 @@ fn metadata(inventory: &Inventory, version: Version) -> Result<Metadata> {
         ..OsRelease::default()
     });
     let component = Component {
-        kind: "container".to_owned(),
+        kind: if subject.is_image() { "container" } else { "file" }.to_owned(),
         bom_ref: Some(IMAGE.to_owned()),
         name: subject.name.clone(),
         version: digest.clone(),

@@ -181,7 +181,7 @@ fn subject(inventory: &mut Inventory, found: &Found) {
     // that it was found through, as some tools do.
     subject.digest = checksum
         .and_then(|c| fields::sha256_digest(&format!("sha256:{}", c.hex)))
-        .filter(|_| image.is_some() || found.purpose.as_deref() == Some("CONTAINER"))
+        .filter(|_| image.is_some() || matches!(found.purpose.as_deref(), Some("CONTAINER" | "FILE")))
         .or_else(|| image.and_then(|i| i.digest.clone()))
         .or_else(|| {
             let container = image.is_some() || found.purpose.as_deref() == Some("CONTAINER");

@@ -195,14 +195,16 @@ fn image(inventory: &Inventory) -> Raw {
     let subject = &inventory.subject;
     let digest = subject.digest.as_deref().and_then(fields::sha256_digest);
     let arch = subject.platform.as_deref().and_then(|p| p.split('/').nth(1));
-    let purl =
-        digest.as_deref().and_then(|d| purl::oci(&subject.name, Some(d), subject.tag.as_deref(), arch));
+    let purl = digest
+        .as_deref()
+        .filter(|_| subject.is_image())
+        .and_then(|d| purl::oci(&subject.name, Some(d), subject.tag.as_deref(), arch));
     let checksum = digest.as_deref().and_then(|d| d.strip_prefix("sha256:"));
     Raw {
         name: image_name(inventory),
         id: IMAGE.to_owned(),
         version_info: digest.clone(),
-        primary_package_purpose: Some("CONTAINER".to_owned()),
+        primary_package_purpose: Some(if subject.is_image() { "CONTAINER" } else { "FILE" }.to_owned()),
         supplier: or_noassertion(subject.supplier.as_deref().and_then(organization)),
         download_location: Some(NOASSERTION.to_owned()),
         files_analyzed: Some(false),

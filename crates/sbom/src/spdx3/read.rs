@@ -238,7 +238,7 @@ impl<'a> Reader<'a> {
             match element.kind.as_str() {
                 "software_Package" => {
                     let is_root = described.contains(&element.spdx_id);
-                    if is_root && element.purpose.as_deref() == Some("container") {
+                    if is_root && matches!(element.purpose.as_deref(), Some("container" | "file")) {
                         subjects += 1;
                         self.subject(element, &mut inventory);
                         continue;

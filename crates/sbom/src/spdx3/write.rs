@@ -289,8 +289,10 @@ fn image_package(inventory: &Inventory, id: &str, native: &mut Inventory, graph:
     let subject = &inventory.subject;
     let digest = subject.digest.as_deref().and_then(fields::sha256_digest);
     let arch = subject.platform.as_deref().and_then(|p| p.split('/').nth(1));
-    let purl =
-        digest.as_deref().and_then(|d| purl::oci(&subject.name, Some(d), subject.tag.as_deref(), arch));
+    let purl = digest
+        .as_deref()
+        .filter(|_| subject.is_image())
+        .and_then(|d| purl::oci(&subject.name, Some(d), subject.tag.as_deref(), arch));
     if !subject.name.trim().is_empty() {
         native.subject.name.clone_from(&subject.name);
     }
@@ -308,7 +310,7 @@ fn image_package(inventory: &Inventory, id: &str, native: &mut Inventory, graph:
         json!({
             "name": name,
             "software_packageVersion": digest,
-            "software_primaryPurpose": "container",
+            "software_primaryPurpose": if subject.is_image() { "container" } else { "file" },
             "software_packageUrl": purl,
             "suppliedBy": supplier,
             "verifiedUsing": hashes,

@@ -7,7 +7,7 @@
 //! entries are more or larger than the limits are listed with a gap.
 
 mod text;
-mod zip;
+pub(crate) mod zip;
 
 use super::{Cataloger, Fact, Parsed};
 use crate::collect::Collector;

@@ -5,7 +5,7 @@
 //! bytes), entries are looked at one after the other without a table of all of them, and every byte that is
 //! read or inflated is counted against one budget, also through archives in archives.
 
-use super::super::bytes::{array, le32, slice};
+use crate::catalogers::bytes::{array, le32, slice};
 use crate::limits;
 use std::borrow::Cow;
 use std::io::Read;
@@ -19,16 +19,16 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 const ELSEWHERE: u64 = 0xffff_ffff;
 
 /// What may still be read.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     /// Entries of central directories.
-    pub(super) entries: usize,
+    pub(crate) entries: usize,
     /// Bytes of entries that are looked into, as they come out.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// An archive.
 #[derive(Clone, Copy)]
-pub(super) struct Archive<'a> {
+pub(crate) struct Archive<'a> {
     bytes: &'a [u8],
     central: &'a [u8],
     /// What stands before the archive: a script that starts it.
@@ -37,12 +37,12 @@ pub(super) struct Archive<'a> {
 
 /// An entry of the central directory.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
-    pub(super) name: &'a str,
+pub(crate) struct Entry<'a> {
+    pub(crate) name: &'a str,
     method: usize,
     encrypted: bool,
     compressed: u64,
-    size: u64,
+    pub(crate) size: u64,
     offset: u64,
 }
 
@@ -56,7 +56,7 @@ fn le64(bytes: &[u8], at: usize) -> Option<u64> {
 
 impl<'a> Archive<'a> {
     /// Finds the central directory. `None`: this is no zip archive, or one that is cut off.
-    pub(super) fn open(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn open(bytes: &'a [u8]) -> Option<Self> {
         // The end record is followed by a comment of up to 65,535 bytes.
         let start = bytes.len().saturating_sub(22 + 0xffff);
         let tail = bytes.get(start..)?;
@@ -77,7 +77,7 @@ impl<'a> Archive<'a> {
 
     /// The entries in their order, up to the first that makes no sense or the end of the budget; then an
     /// error says so.
-    pub(super) fn entries(
+    pub(crate) fn entries(
         &self,
         budget: &mut Budget,
         each: &mut dyn FnMut(&mut Budget, Entry<'a>),
@@ -98,7 +98,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The content of an entry, up to `limit` bytes.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         entry: &Entry<'_>,
         limit: usize,

@@ -1,0 +1,206 @@
+//! What `sbom` reads beside images in registries, layouts and archives: directories, single files, SBOMs, and images that
+//! a daemon keeps.
+//!
+//! They are named with a word before the path, because a path alone could be an image of Docker Hub. Here alone:
+//! everywhere else `docker:dind` is the image of that name, as it is in a Pod.
+
+use super::documents;
+use super::sbom::{self, Output};
+use crate::args::{Sbom, Scope};
+use crate::context::{self, Opened};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::printer::Printer;
+use seaworthy_catalog::{Mounts, Options};
+use seaworthy_oci::archive::daemon::{self, Socket};
+use seaworthy_oci::{Engine, Error, ErrorKind, Location, OpenOptions, Reference, Source};
+use seaworthy_sbom::inventory::Inventory;
+use seaworthy_sbom::losses::Losses;
+use seaworthy_sbom::{cpe, declare};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Something that is no image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `dir:PATH`.
+    Directory(PathBuf),
+    /// `file:PATH`.
+    File(PathBuf),
+    /// `sbom:FILE`.
+    Document(PathBuf),
+}
+
+impl Place {
+    /// The place that `text` names; `None` where it is to be read as an image.
+    pub(super) fn named(text: &str) -> Option<Self> {
+        let after = |word: &str| text.strip_prefix(word).map(PathBuf::from);
+        let directory = after("dir:").map(Self::Directory);
+        directory.or_else(|| after("file:").map(Self::File)).or_else(|| after("sbom:").map(Self::Document))
+    }
+}
+
+/// The daemon's image that `text` names: `docker:NAME`, `podman:NAME`, `docker-daemon:NAME` as skopeo has it.
+pub(super) fn of_daemon(text: &str) -> Option<Location> {
+    let words =
+        [("docker:", Engine::Docker), ("docker-daemon:", Engine::Docker), ("podman:", Engine::Podman)];
+    words.into_iter().find_map(|(word, engine)| {
+        // `docker://name` is a registry's image, as skopeo writes it.
+        let name = text.strip_prefix(word).filter(|name| !name.starts_with("//"))?;
+        Some(Location::Daemon { engine, name: name.to_owned() })
+    })
+}
+
+/// Exports the image at `location` from its daemon, and pins what came.
+pub(super) async fn exported(location: Location, options: &OpenOptions) -> Outcome<Opened<dyn Source>> {
+    let Location::Daemon { engine, .. } = &location else {
+        return Err(Failure::usage(format!("{location} is no image of a daemon")));
+    };
+    if options.offline {
+        return Err(Failure::from(
+            Error::new("export", &location, ErrorKind::Offline)
+                .hint("--offline opens no socket, also none of this machine: `docker save` the image first"),
+        ));
+    }
+    let socket = Socket::of(*engine, &|name| std::env::var(name).ok(), &|path| path.exists())?;
+    let spool =
+        tempfile::tempfile().map_err(|e| Failure::local(format!("cannot make a temporary file: {e}")))?;
+    let place = daemon::open(&location, &socket, spool).await?;
+    let reference = Reference { location, tag: None, digest: None };
+    let (pinned, raw) = seaworthy_oci::resolve(place.as_ref(), &reference).await?;
+    let manifest = raw.parse()?;
+    Ok(Opened { place, pinned, raw, manifest })
+}
+
+/// What a daemon's image is called in a registry, with its tag; an identity stays what it is.
+pub(super) fn name_of_exported(name: &str) -> (String, Option<String>) {
+    match name.parse::<Reference>() {
+        Ok(Reference { location: Location::Registry(repository), tag, .. })
+            if !name.starts_with("sha256:") =>
+        {
+            (repository.to_string(), tag)
+        }
+        _ => (name.to_owned(), None),
+    }
+}
+
+/// Refuses flags that say something about directories and files alone.
+pub(super) fn is_about_an_image(args: &Sbom) -> Outcome<()> {
+    match () {
+        () if args.enter_mounts => Err(Failure::usage("--enter-mounts is for directories (dir:PATH)")),
+        () if args.source_name.is_some() => {
+            Err(Failure::usage("--source-name is for directories and files (dir:PATH, file:PATH)"))
+        }
+        () => Ok(()),
+    }
+}
+
+/// Reads `place` and writes what was asked for.
+pub(super) async fn run(place: &Place, args: &Sbom, outputs: &[Output], printer: &Printer) -> Outcome {
+    if !args.platforms.platform.is_empty() {
+        return Err(Failure::usage("--platform chooses among the images of an index, and this is none"));
+    }
+    if args.scope != Scope::Squashed || args.files != "none" {
+        return Err(Failure::usage("--scope and --files are for images"));
+    }
+    if args.enter_mounts && !matches!(place, Place::Directory(_)) {
+        is_about_an_image(args)?;
+    }
+    let mut left = Losses::default();
+    let document = match place {
+        Place::Document(_) => true,
+        Place::File(path) => is_document(path),
+        Place::Directory(_) => false,
+    };
+    let mut inventory = match place {
+        Place::Document(path) | Place::File(path) if document => {
+            documents::read_document(path, &mut left, printer)?.1
+        }
+        Place::Directory(path) | Place::File(path) | Place::Document(path) => read(place, path, args).await?,
+    };
+    if let Some(name) = &args.source_name {
+        inventory.subject.name.clone_from(name);
+    }
+    declare::declare(&mut inventory, &sbom::declaration(&args.speakers)?);
+    if args.cpe {
+        cpe::add(&mut inventory);
+    }
+    let gaps = sbom::tell_gaps(&inventory, printer);
+    for output in outputs {
+        sbom::emit(output.form, output.file.as_deref(), "", &inventory, printer)?;
+    }
+    Ok(if args.strict && (gaps > 0 || !left.is_empty()) { Exit::No } else { Exit::Yes })
+}
+
+/// Whether a file is an SBOM. Its first bytes keep large files from being read for nothing.
+fn is_document(path: &Path) -> bool {
+    // Opening a pipe would wait for somebody who writes to it.
+    if !std::fs::metadata(path).is_ok_and(|m| m.is_file()) {
+        return false;
+    }
+    let mut start = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).trim_ascii_start();
+    let begins = [&b"{"[..], b"<", b"SPDXVersion"].iter().any(|b| text.starts_with(b));
+    read.is_ok()
+        && begins
+        && context::read_input(path, "file")
+            .is_ok_and(|bytes| seaworthy_sbom::documents::read(&bytes).is_ok())
+}
+
+async fn read(place: &Place, path: &Path, args: &Sbom) -> Outcome<Inventory> {
+    if path.as_os_str().is_empty() {
+        return Err(Failure::usage("no path after the colon"));
+    }
+    let name = match &args.source_name {
+        Some(name) => name.clone(),
+        None => last_part(path)?,
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let options = Options { created: context::source_date_epoch()?, threads, ..Options::default() };
+    let mounts = if args.enter_mounts { Mounts::Enter } else { Mounts::PassBy };
+    let (place, path) = (place.clone(), path.to_owned());
+    let reading = move || match place {
+        Place::Directory(_) => seaworthy_catalog::directory(&path, &name, mounts, &options),
+        _ => seaworthy_catalog::file(&path, &name, &options),
+    };
+    let read = tokio::task::spawn_blocking(reading).await;
+    Ok(read.map_err(|e| Failure::local(format!("cannot read: {e}")))??)
+}
+
+/// The name of a directory or file by itself: paths of this machine do not belong into a document that travels.
+fn last_part(path: &Path) -> Outcome<String> {
+    let whole =
+        path.canonicalize().map_err(|e| Failure::local(format!("cannot read {}: {e}", path.display())))?;
+    // What the user typed names a file, also where that is a link.
+    let named = path.file_name().or_else(|| whole.file_name());
+    Ok(named.map_or_else(|| "root".into(), |name| name.to_string_lossy().into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_of_a_daemon_has_the_name_that_it_has_in_a_registry() {
+        let shown = |text: &str| of_daemon(text).map(|location| location.to_string());
+        assert_eq!(shown("docker:dind").as_deref(), Some("docker:dind"));
+        assert_eq!(shown("docker-daemon:a/b:1").as_deref(), Some("docker:a/b:1"));
+        assert_eq!(shown("podman:localhost/x").as_deref(), Some("podman:localhost/x"));
+        for image in ["docker://nginx", "docker.io/library/docker:dind", "docker", "docker-archive:x"] {
+            assert_eq!(shown(image), None, "{image}");
+        }
+        assert_eq!(name_of_exported("nginx:1"), ("docker.io/library/nginx".into(), Some("1".into())));
+        assert_eq!(name_of_exported("sha256:00ff"), ("sha256:00ff".into(), None));
+    }
+
+    #[test]
+    fn a_word_before_the_path_makes_it_a_place() {
+        let place = |text: &str| Place::named(text);
+        assert_eq!(place("dir:/mnt"), Some(Place::Directory("/mnt".into())));
+        assert_eq!(place("file:a:b"), Some(Place::File("a:b".into())));
+        assert_eq!(place("sbom:x.json"), Some(Place::Document("x.json".into())));
+        for image in ["dir", "./dir", "oci:dir", "docker.io/library/file:1", "registry.example/dir:1"] {
+            assert_eq!(place(image), None, "{image}");
+        }
+    }
+}
