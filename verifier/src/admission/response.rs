@@ -196,13 +196,7 @@ impl Answer {
 
     /// The JSON Patch (RFC 6902) that pins what was judged, for `webhook`. An image that stood there before stays as it
     /// is, because changing it would restart a running container.
-    pub fn patch(
-        &self,
-        webhook: Webhook,
-        request: &Request,
-        positions: &[Position],
-        pin: Pin,
-    ) -> Vec<Value> {
+    pub fn patch(&self, webhook: Webhook, request: &Request, positions: &[Position], pin: Pin) -> Vec<Value> {
         let pod = request.kind.group.is_empty() && request.kind.kind == "Pod";
         if webhook != Webhook::Mutate || self.outcome != Outcome::Allowed || (pin == Pin::Pods && !pod) {
             return Vec::new();

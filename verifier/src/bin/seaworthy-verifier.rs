@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use seaworthy_oci::Platform;
 use seaworthy_oci::registry::credentials::ConfigFiles;
 use seaworthy_oci::registry::{Credentials, PlainHttp};
-use seaworthy_verifier::admission::{Admission, ImagesAt, Options, Pin, Policies, RegistryDown, RegistryName};
+use seaworthy_verifier::admission::{
+    Admission, ImagesAt, Options, Pin, Policies, RegistryDown, RegistryName,
+};
 use seaworthy_verifier::break_glass::Glass;
 use seaworthy_verifier::cluster::objects::Objects;
 use seaworthy_verifier::cluster::secrets::PullSecrets;
