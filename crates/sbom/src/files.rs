@@ -5,7 +5,7 @@
 //!
 //! In a document a file has the format's own element with path and checksums, and belongs to its package by the
 //! format's own relationship where there is one. What no format has a field for stands in one text of ours behind
-//! [`FILE_MARK`]. A path that a notation cannot write (control characters, blanks at its end) is shown with `U+FFFD` in
+//! `FILE_MARK`. A path that a notation cannot write (control characters, blanks at its end) is shown with `U+FFFD` in
 //! their place and stands there as it is.
 
 use crate::limits;

@@ -2,7 +2,7 @@
 //!
 //! Nothing here runs unless somebody asks. Then every regular file is hashed as it streams by, and eighty bytes are kept
 //! for it beside its path; the layers' tables are laid on each other by the same rules as everything else
-//! ([`crate::squash`]). [`lists`] knows what packages record about their files, [`report`] puts both together.
+//! ([`crate::squash`]). [`lists`] knows what packages record about their files, [`mod@report`] puts both together.
 //!
 //! Not hashed, and said as gaps: sparse files, hard links out of the image, names that are no UTF-8, and what is
 //! over [`limits::LAYER_FILES`] and [`limits::IMAGE_FILES`]. Links, devices and directories are no files.
