@@ -12,6 +12,7 @@
 
 use seaworthy_oci::Class;
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The outcome of a command.
@@ -124,6 +125,11 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same failure, said to be about the file at `path`.
+    pub(crate) fn of(self, path: &Path) -> Self {
+        Self { message: format!("{}: {}", path.display(), self.message), ..self }
     }
 }
 

@@ -56,15 +56,22 @@ fn listed(losses: &Losses) -> String {
 
 /// An SBOM file, with how it was written and what of it has no place in an inventory.
 pub(super) fn read_document(path: &Path, left: &mut Losses, printer: &Printer) -> Outcome<(Kind, Inventory)> {
-    let (kind, inventory, losses) = documents::read(&context::read_input(path, "SBOM")?).map_err(|e| {
-        let failure = Failure::from(e);
-        Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
-    })?;
+    let document = documents::read(&context::read_input(path, "SBOM")?);
+    Ok(taken(path, document.map_err(|e| Failure::from(e).of(path))?, left, printer))
+}
+
+/// The document of `path` as it was read, after telling what of it is left behind.
+pub(super) fn taken(
+    path: &Path,
+    (kind, inventory, losses): (Kind, Inventory, Losses),
+    left: &mut Losses,
+    printer: &Printer,
+) -> (Kind, Inventory) {
     if !losses.is_empty() {
         printer.warn(format!("left behind of {}: {}", path.display(), listed(&losses)));
     }
     left.extend(&losses);
-    Ok((kind, inventory))
+    (kind, inventory)
 }
 
 /// One file, with its report.

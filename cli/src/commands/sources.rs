@@ -13,6 +13,7 @@ use crate::printer::Printer;
 use seaworthy_catalog::{Mounts, Options};
 use seaworthy_oci::archive::daemon::{self, Socket};
 use seaworthy_oci::{Engine, Error, ErrorKind, Location, OpenOptions, Reference, Source};
+use seaworthy_sbom::documents::Kind;
 use seaworthy_sbom::inventory::Inventory;
 use seaworthy_sbom::losses::Losses;
 use seaworthy_sbom::{cpe, declare};
@@ -106,16 +107,13 @@ pub(super) async fn run(place: &Place, args: &Sbom, outputs: &[Output], printer:
         is_about_an_image(args)?;
     }
     let mut left = Losses::default();
-    let document = match place {
-        Place::Document(_) => true,
-        Place::File(path) => is_document(path),
-        Place::Directory(_) => false,
-    };
     let mut inventory = match place {
-        Place::Document(path) | Place::File(path) if document => {
-            documents::read_document(path, &mut left, printer)?.1
-        }
-        Place::Directory(path) | Place::File(path) | Place::Document(path) => read(place, path, args).await?,
+        Place::Document(path) => documents::read_document(path, &mut left, printer)?.1,
+        Place::File(path) => match document(path) {
+            Some(document) => documents::taken(path, document, &mut left, printer).1,
+            None => read(place, path, args).await?,
+        },
+        Place::Directory(path) => read(place, path, args).await?,
     };
     if let Some(name) = &args.source_name {
         inventory.subject.name.clone_from(name);
@@ -131,20 +129,19 @@ pub(super) async fn run(place: &Place, args: &Sbom, outputs: &[Output], printer:
     Ok(if args.strict && (gaps > 0 || !left.is_empty()) { Exit::No } else { Exit::Yes })
 }
 
-/// Whether a file is an SBOM. Its first bytes keep large files from being read for nothing.
-fn is_document(path: &Path) -> bool {
+/// The SBOM that a file is, if it is one. Its first bytes keep large files from being read for nothing.
+fn document(path: &Path) -> Option<(Kind, Inventory, Losses)> {
     // Opening a pipe would wait for somebody who writes to it.
-    if !std::fs::metadata(path).is_ok_and(|m| m.is_file()) {
-        return false;
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
     }
     let mut start = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
+    std::fs::File::open(path).ok()?.take(64).read_to_end(&mut start).ok()?;
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).trim_ascii_start();
-    let begins = [&b"{"[..], b"<", b"SPDXVersion"].iter().any(|b| text.starts_with(b));
-    read.is_ok()
-        && begins
-        && context::read_input(path, "file")
-            .is_ok_and(|bytes| seaworthy_sbom::documents::read(&bytes).is_ok())
+    if ![&b"{"[..], b"<", b"SPDXVersion"].iter().any(|b| text.starts_with(b)) {
+        return None;
+    }
+    seaworthy_sbom::documents::read(&context::read_input(path, "file").ok()?).ok()
 }
 
 async fn read(place: &Place, path: &Path, args: &Sbom) -> Outcome<Inventory> {

@@ -29,10 +29,7 @@ pub(crate) fn run(args: &ValidateSbom, printer: &Printer) -> Outcome {
     let mut files = Vec::new();
     for path in &args.files {
         let bytes = context::read_input(path, "SBOM")?;
-        let report = validate::validate(&bytes).map_err(|e| {
-            let failure = Failure::from(e);
-            Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
-        })?;
+        let report = validate::validate(&bytes).map_err(|e| Failure::from(e).of(path))?;
         files.push(OfFile {
             file: path.display().to_string(),
             schema: report.schema.to_string(),

@@ -4,6 +4,7 @@
 //! brought it is the lowest of them. Relationships are given by handle and named once the packages are
 //! merged, so that none can point to a package that is not there.
 
+use crate::catalogers::embedded::NAME as EMBEDDED;
 use crate::catalogers::{self, Cataloger};
 use crate::limits;
 use crate::squash::{State, View};
@@ -13,9 +14,6 @@ use seaworthy_sbom::inventory::{
 use seaworthy_sbom::{license, purl};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The cataloger whose findings are claims of others.
-const EMBEDDED: &str = "embedded-sbom";
 
 /// Where catalogers put what they find.
 pub(crate) struct Collector<'v> {

@@ -5,10 +5,11 @@
 //! path, and all that was below it unless both are directories; symbolic links in a path's directories are
 //! followed inside the image, never out of it.
 
-use crate::catalogers::Parsed;
+use crate::catalogers::{Fact, Parsed};
 use crate::files::Tree;
 use crate::layer::{Facts, Kept, PathHasher};
 use crate::{limits, path};
+use seaworthy_sbom::inventory::Evidence;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -21,6 +22,16 @@ pub(crate) enum State {
     Unread(String),
     /// Nothing that anybody wants.
     Gone,
+}
+
+impl State {
+    /// What the file says, where it was read.
+    pub(crate) fn fact(&self) -> Option<&Fact> {
+        match self {
+            Self::Parsed(parsed) => Some(&parsed.fact),
+            Self::Unread(_) | Self::Gone => None,
+        }
+    }
 }
 
 /// The history of a wanted path: from which layer on it held what. Lowest layer first.
@@ -214,6 +225,11 @@ impl View {
     /// The digest of the layer's blob.
     pub(crate) fn digest(&self, layer: usize) -> Option<&str> {
         self.digests.get(layer).map(String::as_str)
+    }
+
+    /// The file at `path`, of which `layer` brought what is there, as the proof of a package.
+    pub(crate) fn evidence(&self, path: &str, layer: usize) -> Evidence {
+        Evidence { path: format!("/{path}"), layer: self.digest(layer).map(str::to_owned) }
     }
 
     /// All wanted files that are there in the end, with the layer that wrote each last.

@@ -47,7 +47,7 @@ impl Marks {
 
     fn is_spdx3(&self) -> bool {
         let context = self.context.as_ref().and_then(Value::as_str);
-        self.graph.is_some() && context.is_some_and(|c| c.starts_with("https://spdx.org/rdf/3."))
+        self.graph.is_some() && context.is_some_and(crate::facts::is_spdx3)
     }
 }
 

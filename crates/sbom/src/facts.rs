@@ -205,6 +205,11 @@ struct CreationInfo {
     comment: Option<String>,
 }
 
+/// Whether a JSON-LD context is one of SPDX 3, of any version: whether it can be read is decided by who reads it.
+pub(crate) fn is_spdx3(context: &str) -> bool {
+    context.starts_with("https://spdx.org/rdf/3.")
+}
+
 /// Reads what the document in `bytes` says about itself.
 ///
 /// # Errors
@@ -214,7 +219,7 @@ pub fn document_facts(bytes: &[u8]) -> Result<DocumentFacts> {
     let head: Head =
         serde_json::from_slice(bytes).map_err(|e| Error::new(TRIED, ErrorKind::Malformed(e.to_string())))?;
     let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-    let spdx3 = head.context.as_deref().is_some_and(|c| c.starts_with("https://spdx.org/rdf/3."));
+    let spdx3 = head.context.as_deref().is_some_and(is_spdx3);
     let (format, version, identifier) = match (head.bom_format, head.spdx_version, spdx3) {
         (Some(_), None, false) => {
             (Format::CycloneDxJson, head.spec_version.unwrap_or_default(), said(head.serial_number))

@@ -7,7 +7,7 @@
 
 use crate::inventory::{Inventory, Package};
 use crate::purl::Purl;
-use crate::{Format, Result, json};
+use crate::{Format, Result, cyclonedx, json};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
@@ -75,7 +75,7 @@ pub fn purpose(format: Format, bytes: &[u8], inventory: &Inventory) -> Result<Pu
         .iter()
         .filter(|vulnerability| vulnerability.analysis.is_some())
         .flat_map(|vulnerability| vulnerability.affects.iter().flatten())
-        .map(|affected| component(&affected.what))
+        .map(|affected| cyclonedx::component(&affected.what))
         .collect();
     let named = |package: &Package| {
         stated.contains(&package.id) || package.purl.as_ref().is_some_and(|p| stated.contains(p))
@@ -101,32 +101,6 @@ pub fn purpose(format: Format, bytes: &[u8], inventory: &Inventory) -> Result<Pu
             Purpose::Other(format!("it states {}", counted(count, "vulnerability", "vulnerabilities")))
         }
     })
-}
-
-/// The component that a reference names: of this document, or of another (`urn:cdx:SERIAL/VERSION#REF`, escaped as URLs
-/// are).
-fn component(reference: &str) -> String {
-    let Some((_, inner)) = reference.strip_prefix("urn:cdx:").and_then(|link| link.split_once('#')) else {
-        return reference.to_owned();
-    };
-    let mut pieces = inner.split('%');
-    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        match piece
-            .split_at_checked(2)
-            .and_then(|(hex, rest)| Some((u8::from_str_radix(hex, 16).ok()?, rest)))
-        {
-            Some((byte, rest)) => {
-                bytes.push(byte);
-                bytes.extend(rest.as_bytes());
-            }
-            None => {
-                bytes.push(b'%');
-                bytes.extend(piece.as_bytes());
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Whether `package` is the image itself, which VEX documents list as the product that they are about.

@@ -8,7 +8,7 @@ use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
-use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind, SourcePackage};
+use seaworthy_sbom::inventory::{Ecosystem, Package, RelationshipKind, SourcePackage};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Apk;
@@ -75,10 +75,7 @@ impl Cataloger for Apk {
                     continue;
                 }
                 let mut package = package(entry);
-                package.evidence.push(Evidence {
-                    path: format!("/{place}"),
-                    layer: view.digest(last).map(str::to_owned),
-                });
+                package.evidence.push(view.evidence(place, last));
                 let handle = out.add(package, snapshots.since(&entry.key()).unwrap_or(last));
                 entry.files.iter().for_each(|file| out.owns(handle, file));
                 handles.push((handle, entry));
@@ -89,11 +86,8 @@ impl Cataloger for Apk {
 }
 
 fn entries(state: &State) -> &[Entry] {
-    match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Apk(entries) => entries,
-            _ => &[],
-        },
+    match state.fact() {
+        Some(Fact::Apk(entries)) => entries,
         _ => &[],
     }
 }

@@ -25,8 +25,17 @@ pub(crate) fn le32(bytes: &[u8], at: usize) -> Option<usize> {
     array(bytes, at).map(u32::from_le_bytes).and_then(|n| usize::try_from(n).ok())
 }
 
-/// Base64 as RFC 4648, section 4, has it, with or without padding, of no more than a checksum's length.
-pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
+/// The letters of base64 (RFC 4648).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alphabet {
+    /// Section 4.
+    Standard,
+    /// That, and that for URLs and file names (section 5).
+    Either,
+}
+
+/// Base64, with or without padding, of no more than a checksum's length.
+pub(crate) fn base64(text: &str, alphabet: Alphabet) -> Option<Vec<u8>> {
     /// SHA-512, the longest that packages have.
     const LONGEST: usize = 64;
     let (mut bits, mut count, mut out) = (0_u32, 0, Vec::with_capacity(LONGEST));
@@ -37,6 +46,8 @@ pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
             b'0'..=b'9' => byte - b'0' + 52,
             b'+' => 62,
             b'/' => 63,
+            b'-' if alphabet == Alphabet::Either => 62,
+            b'_' if alphabet == Alphabet::Either => 63,
             _ => return None,
         };
         bits = (bits << 6 | u32::from(value)) & 0xffff;
@@ -50,14 +61,4 @@ pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(out)
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        // A String takes all that is written.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }

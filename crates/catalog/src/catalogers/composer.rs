@@ -9,7 +9,7 @@ use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
-use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind};
+use seaworthy_sbom::inventory::{Ecosystem, Package, RelationshipKind};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -60,9 +60,7 @@ impl Cataloger for Composer {
             let mut handles: BTreeMap<String, usize> = BTreeMap::new();
             for entry in entries {
                 let mut package = package(entry);
-                package
-                    .evidence
-                    .push(Evidence { path: format!("/{path}"), layer: view.digest(last).map(str::to_owned) });
+                package.evidence.push(view.evidence(path, last));
                 let since = snapshots.since(&(entry.name.clone(), entry.version.clone())).unwrap_or(last);
                 handles.insert(entry.name.to_ascii_lowercase(), out.add(package, since));
             }
@@ -79,11 +77,10 @@ impl Cataloger for Composer {
 }
 
 fn keys(state: &State) -> Vec<(String, String)> {
-    match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Composer(entries) => entries.iter().map(|e| (e.name.clone(), e.version.clone())).collect(),
-            _ => Vec::new(),
-        },
+    match state.fact() {
+        Some(Fact::Composer(entries)) => {
+            entries.iter().map(|e| (e.name.clone(), e.version.clone())).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -13,7 +13,7 @@ use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
-use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind, SourcePackage};
+use seaworthy_sbom::inventory::{Ecosystem, Package, RelationshipKind, SourcePackage};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Dpkg;
@@ -113,10 +113,7 @@ impl Cataloger for Dpkg {
                     continue;
                 }
                 let mut package = package(entry);
-                package.evidence.push(Evidence {
-                    path: format!("/{}", database.place),
-                    layer: view.digest(database.layer).map(str::to_owned),
-                });
+                package.evidence.push(view.evidence(&database.place, database.layer));
                 licence(view, entry, &mut package);
                 let layer = snapshots.since(&entry.key()).unwrap_or(database.layer);
                 handles.push((out.add(package, layer), entry));
@@ -135,11 +132,8 @@ struct Database<'v> {
 }
 
 fn entries_of(state: &State) -> &[Entry] {
-    match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Deb(entries) => entries,
-            _ => &[],
-        },
+    match state.fact() {
+        Some(Fact::Deb(entries)) => entries,
         _ => &[],
     }
 }
@@ -197,9 +191,7 @@ fn licence(view: &View, entry: &Entry, package: &mut Package) {
     };
     if let Fact::Copyright(licences) = &parsed.fact {
         package.license.declared = licences.clone();
-        package
-            .evidence
-            .push(Evidence { path: format!("/{place}"), layer: view.digest(layer).map(str::to_owned) });
+        package.evidence.push(view.evidence(&place, layer));
     }
 }
 

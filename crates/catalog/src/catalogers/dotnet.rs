@@ -6,12 +6,13 @@
 //! self-contained application, and are listed under the name of the package they are. What it cannot know: a
 //! library whose file was removed afterwards, and licences.
 
-use super::{Cataloger, Fact, Parsed, bytes, dependencies_left_out, field};
+use super::bytes::{self, Alphabet};
+use super::{Cataloger, Fact, Parsed, dependencies_left_out, field};
 use crate::collect::Collector;
 use crate::limits;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
-use seaworthy_sbom::inventory::{Checksum, Ecosystem, Evidence, Package, RelationshipKind};
+use seaworthy_sbom::inventory::{Checksum, Ecosystem, Package, RelationshipKind};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -71,9 +72,7 @@ impl Cataloger for Dotnet {
                         .iter()
                         .map(|hex| Checksum { algorithm: "SHA512".into(), hex: hex.clone() }),
                 );
-                package
-                    .evidence
-                    .push(Evidence { path: format!("/{path}"), layer: view.digest(last).map(str::to_owned) });
+                package.evidence.push(view.evidence(path, last));
                 let key = (library.name.clone(), library.version.clone());
                 handles.insert(&library.name, out.add(package, snapshots.since(&key).unwrap_or(last)));
             }
@@ -90,11 +89,8 @@ impl Cataloger for Dotnet {
 }
 
 fn keys(state: &State) -> Vec<(String, String)> {
-    match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Dotnet(all) => all.iter().map(|l| (l.name.clone(), l.version.clone())).collect(),
-            _ => Vec::new(),
-        },
+    match state.fact() {
+        Some(Fact::Dotnet(all)) => all.iter().map(|l| (l.name.clone(), l.version.clone())).collect(),
         _ => Vec::new(),
     }
 }
@@ -163,7 +159,7 @@ fn is_version(version: &str) -> bool {
 
 /// Base64 of 64 bytes as hex; `None` for anything else (projects have an empty one).
 fn hex(base64: &str) -> Option<String> {
-    bytes::base64(base64).filter(|sum| sum.len() == 64).map(|sum| bytes::hex(&sum))
+    bytes::base64(base64, Alphabet::Standard).filter(|sum| sum.len() == 64).map(hex::encode)
 }
 
 #[cfg(test)]

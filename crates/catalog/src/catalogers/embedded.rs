@@ -12,10 +12,13 @@ use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
-use seaworthy_sbom::inventory::{Evidence, Package, Presence, RelationshipKind};
+use seaworthy_sbom::inventory::{Package, Presence, RelationshipKind};
 use std::collections::BTreeMap;
 
 pub(crate) struct Embedded;
+
+/// Its name, by which claims are told from findings.
+pub(crate) const NAME: &str = "embedded-sbom";
 
 /// What a document says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +58,7 @@ fn likely(path: &str) -> Option<Likely> {
 
 impl Cataloger for Embedded {
     fn name(&self) -> &'static str {
-        "embedded-sbom"
+        NAME
     }
 
     #[cfg(test)]
@@ -91,7 +94,7 @@ impl Cataloger for Embedded {
         for (path, last, parsed) in view.parsed() {
             let Fact::Sbom(claims) = &parsed.fact else { continue };
             let said = Snapshots::new(&[view.history(path)], keys);
-            let evidence = Evidence { path: format!("/{path}"), layer: view.digest(last).map(str::to_owned) };
+            let evidence = view.evidence(path, last);
             let mut added: BTreeMap<usize, usize> = BTreeMap::new();
             for (i, claim) in claims.packages.iter().enumerate() {
                 if let Some(handles) = known.get(&Collector::name_of(claim)) {
@@ -120,11 +123,8 @@ fn key(package: &Package) -> (String, String) {
 }
 
 fn keys(state: &State) -> Vec<(String, String)> {
-    match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Sbom(claims) => claims.packages.iter().map(key).collect(),
-            _ => Vec::new(),
-        },
+    match state.fact() {
+        Some(Fact::Sbom(claims)) => claims.packages.iter().map(key).collect(),
         _ => Vec::new(),
     }
 }
@@ -161,6 +161,6 @@ fn claim(from: &Package) -> Package {
     package.homepage.clone_from(&from.homepage);
     let is_bitnami = from.purl.as_deref().is_some_and(|purl| purl.starts_with("pkg:bitnami/"));
     package.presence = if is_bitnami { Presence::Installed } else { Presence::Declared };
-    package.properties.insert(CONFIDENCE.into(), "embedded-sbom".into());
+    package.properties.insert(CONFIDENCE.into(), NAME.into());
     package
 }

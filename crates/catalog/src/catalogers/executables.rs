@@ -6,7 +6,7 @@
 //! what only ran at build time, with its edges; else the crates that panic messages name, marked
 //! `seaworthy:confidence` = `path-evidence`, since crates that cannot panic are missing from them.
 
-use super::{Cataloger, Fact, Parsed};
+use super::{Cataloger, Fact};
 use crate::collect::Collector;
 use crate::elf::{Build, Elf, Linked, Module, Origin, Role};
 use crate::path;
@@ -37,15 +37,6 @@ impl Cataloger for Go {
             gives: "main module, modules with replacements followed, `stdlib`, build settings without flags, programs embedded in others (`go:embedded`)",
             cannot_know: "licences; which module needs which; the modules of programs built without module information (a gap says so)",
         }
-    }
-
-    /// Executables are known by their content.
-    fn wants(&self, _: &str) -> Option<u64> {
-        None
-    }
-
-    fn parse(&self, _: &str, _: &[u8]) -> Result<Parsed, String> {
-        Ok(Fact::Nothing.into())
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
@@ -79,15 +70,6 @@ impl Cataloger for Rust {
             gives: "crates without what only ran at build time, edges; from paths, crates marked `seaworthy:confidence` = `path-evidence`",
             cannot_know: "licences; from paths, crates that cannot panic, and those of builds that remap paths",
         }
-    }
-
-    /// Executables are known by their content.
-    fn wants(&self, _: &str) -> Option<u64> {
-        None
-    }
-
-    fn parse(&self, _: &str, _: &[u8]) -> Result<Parsed, String> {
-        Ok(Fact::Nothing.into())
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
@@ -125,11 +107,8 @@ pub(super) struct Found<'a, 'v> {
 /// What the file at `path` named after each layer, where more than one wrote it.
 fn named(view: &View, path: &str) -> Option<Snapshots<(String, String)>> {
     let history = view.history(path);
-    let keys = |state: &State| match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Elf(elf) => names(elf),
-            _ => Vec::new(),
-        },
+    let keys = |state: &State| match state.fact() {
+        Some(Fact::Elf(elf)) => names(elf),
         _ => Vec::new(),
     };
     (history.len() > 1).then(|| Snapshots::new(&[history], keys))

@@ -6,12 +6,12 @@
 //! fact, and a gemspec without a literal name and version is not taken. What it cannot know: the dependencies
 //! of gems whose gemspec is no generated one.
 
-use super::{Cataloger, Fact, Parsed, dependencies_left_out, field};
+use super::{Cataloger, Fact, Parsed, dependencies_left_out, field, structured};
 use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
-use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind};
+use seaworthy_sbom::inventory::{Ecosystem, Package, RelationshipKind};
 use std::collections::BTreeMap;
 
 pub(crate) struct Gem;
@@ -74,9 +74,7 @@ impl Cataloger for Gem {
             if let Some(platform) = &spec.platform {
                 package.properties.insert("gem:platform".into(), platform.clone());
             }
-            package
-                .evidence
-                .push(Evidence { path: format!("/{path}"), layer: view.digest(last).map(str::to_owned) });
+            package.evidence.push(view.evidence(path, last));
             let handle = out.add(package, since(view, path, spec).unwrap_or(last));
             handles.entry(&spec.name).or_insert(handle);
             found.push((handle, spec));
@@ -92,11 +90,8 @@ impl Cataloger for Gem {
 }
 
 fn since(view: &View, path: &str, spec: &Spec) -> Option<usize> {
-    let key = |state: &State| match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Gem(s) => vec![(s.name.clone(), s.version.clone())],
-            _ => Vec::new(),
-        },
+    let key = |state: &State| match state.fact() {
+        Some(Fact::Gem(s)) => vec![(s.name.clone(), s.version.clone())],
         _ => Vec::new(),
     };
     Snapshots::new(&[view.history(path)], key).since(&(spec.name.clone(), spec.version.clone()))
@@ -157,23 +152,9 @@ fn is_name(name: &str) -> bool {
         && name.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
-/// What stands in quotation marks, as RubyGems writes it (`dump`): an escaped mark does not end a text. A
-/// text that is not literal (`"#{x}"`) ends the search.
+/// What stands in quotation marks, as RubyGems writes it (`dump`). A text that is not literal (`"#{x}"`) ends the search.
 fn strings(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let open = rest.find(['"', '\''])?;
-        let mark = *rest.as_bytes().get(open)?;
-        let inside = rest.get(open + 1..)?;
-        let mut escaped = false;
-        let end = inside.bytes().position(|b| {
-            let ends = b == mark && !escaped;
-            escaped = b == b'\\' && !escaped;
-            ends
-        })?;
-        rest = inside.get(end + 1..)?;
-        inside.get(..end).filter(|text| !text.contains("#{"))
-    })
+    structured::quoted(text).take_while(|text| !text.contains("#{"))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{Cataloger, Fact, Parsed, field};
 use crate::collect::Collector;
 use crate::squash::View;
 use crate::{limits, path};
-use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package};
+use seaworthy_sbom::inventory::{Ecosystem, Package};
 use serde_json::Value;
 
 /// Kinds of files.
@@ -257,9 +257,7 @@ fn collect(view: &View, out: &mut Collector<'_>, of: impl Fn(&Fact) -> Option<&P
             continue;
         }
         let mut package = found.clone();
-        package
-            .evidence
-            .push(Evidence { path: format!("/{path}"), layer: view.digest(last).map(str::to_owned) });
+        package.evidence.push(view.evidence(path, last));
         out.add(package, last);
     }
 }
@@ -276,15 +274,6 @@ impl Cataloger for Models {
             gives: "models with name, version, licence, author, architecture, file type; those without a name under the file's or directory's (`seaworthy:confidence` = `file-name`)",
             cannot_know: "what a model was trained on; models in other formats; what neighbouring files say",
         }
-    }
-
-    /// Models are known by their content.
-    fn wants(&self, _: &str) -> Option<u64> {
-        None
-    }
-
-    fn parse(&self, _: &str, _: &[u8]) -> Result<Parsed, String> {
-        Ok(Fact::Nothing.into())
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
@@ -307,15 +296,6 @@ impl Cataloger for Kernel {
             gives: "kernels that no distribution's package owns, with the line about their build",
             cannot_know: "kernels of other architectures; modules; patches",
         }
-    }
-
-    /// Kernels are known by their content.
-    fn wants(&self, _: &str) -> Option<u64> {
-        None
-    }
-
-    fn parse(&self, _: &str, _: &[u8]) -> Result<Parsed, String> {
-        Ok(Fact::Nothing.into())
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {

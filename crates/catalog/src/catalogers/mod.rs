@@ -6,14 +6,14 @@
 
 mod apk;
 mod beam;
-mod bytes;
+pub(crate) mod bytes;
 mod composer;
 mod conda;
 mod copyright;
 mod dart;
 mod deb;
 mod dotnet;
-mod embedded;
+pub(crate) mod embedded;
 mod executables;
 mod gem;
 mod haskell;
@@ -164,19 +164,26 @@ pub(crate) trait Cataloger: Sync {
     #[cfg(test)]
     fn about(&self) -> About;
 
-    /// Whether it wants the file at `path` (clean, relative to the root), and how many bytes at most.
-    fn wants(&self, path: &str) -> Option<u64>;
+    /// Whether it wants the file at `path` (clean, relative to the root), and how many bytes at most. None, where its
+    /// files are known by their content or its packages by directories.
+    fn wants(&self, path: &str) -> Option<u64> {
+        let _ = path;
+        None
+    }
 
     /// What a file of that size counts for in the budgets of a layer and of the image.
     fn weight(&self, size: u64) -> u64 {
         size
     }
 
-    /// What the file says.
+    /// What the file says, which it wants.
     ///
     /// # Errors
     /// Why it cannot be read, in one line.
-    fn parse(&self, path: &str, content: &[u8]) -> Result<Parsed, String>;
+    fn parse(&self, path: &str, content: &[u8]) -> Result<Parsed, String> {
+        let _ = (path, content);
+        Err(format!("'{}' reads no files by name", self.name()))
+    }
 
     /// Reads packages off the final view.
     fn collect(&self, view: &View, out: &mut Collector<'_>);

@@ -6,7 +6,7 @@
 //! scripts, profiles, configuration) are no packages. Nothing in the store is read: directories have their say.
 
 use super::stated::{self, List, Reach, Record};
-use super::{Cataloger, Fact, Parsed};
+use super::{Cataloger, Parsed};
 use crate::collect::Collector;
 use crate::squash::View;
 use seaworthy_sbom::inventory::Ecosystem;
@@ -31,14 +31,6 @@ impl Cataloger for Nix {
             gives: "packages with version, output and store path",
             cannot_know: "licences, and which path needs which: the store does not say; packages without a version in their path",
         }
-    }
-
-    fn wants(&self, _: &str) -> Option<u64> {
-        None
-    }
-
-    fn parse(&self, _: &str, _: &[u8]) -> Result<Parsed, String> {
-        Ok(Fact::Nothing.into())
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {

@@ -10,7 +10,7 @@ use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
-use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind};
+use seaworthy_sbom::inventory::{Ecosystem, Package, RelationshipKind};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -62,9 +62,7 @@ impl Cataloger for Npm {
             package.originator = manifest.author.clone();
             package.homepage = manifest.homepage.clone();
             package.description = manifest.summary.clone();
-            package
-                .evidence
-                .push(Evidence { path: format!("/{path}"), layer: view.digest(last).map(str::to_owned) });
+            package.evidence.push(view.evidence(path, last));
             let handle = out.add(package, since(view, path, manifest).unwrap_or(last));
             let dir = path::split(path).0;
             by_dir.insert(dir, handle);
@@ -92,11 +90,8 @@ fn lookup(view: &View, by_dir: &BTreeMap<&str, usize>, from: &str, name: &str) -
 }
 
 fn since(view: &View, path: &str, manifest: &Manifest) -> Option<usize> {
-    let key = |state: &State| match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Npm(m) => vec![(m.name.clone(), m.version.clone())],
-            _ => Vec::new(),
-        },
+    let key = |state: &State| match state.fact() {
+        Some(Fact::Npm(m)) => vec![(m.name.clone(), m.version.clone())],
         _ => Vec::new(),
     };
     Snapshots::new(&[view.history(path)], key).since(&(manifest.name.clone(), manifest.version.clone()))

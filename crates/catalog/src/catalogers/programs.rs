@@ -3,8 +3,8 @@
 //! A program in a file that a distribution's package owns is that package, and is not listed again. Such a
 //! finding is the word of the program about itself, so it is marked `seaworthy:confidence` = `version-string`.
 
+use super::Cataloger;
 use super::executables::{CONFIDENCE, Found, executables};
-use super::{Cataloger, Fact, Parsed};
 use crate::collect::Collector;
 use crate::known::Program;
 use crate::squash::View;
@@ -24,15 +24,6 @@ impl Cataloger for Programs {
             gives: "programs and libraries that no distribution's package owns, with CPE and licence where they are sure, marked `seaworthy:confidence` = `version-string`",
             cannot_know: "programs of other names or whose strings were changed; what was patched in them; versions that stand in no text",
         }
-    }
-
-    /// Executables are known by their content.
-    fn wants(&self, _: &str) -> Option<u64> {
-        None
-    }
-
-    fn parse(&self, _: &str, _: &[u8]) -> Result<Parsed, String> {
-        Ok(Fact::Nothing.into())
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {

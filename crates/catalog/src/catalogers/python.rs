@@ -14,7 +14,7 @@ use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
-use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind};
+use seaworthy_sbom::inventory::{Ecosystem, Package, RelationshipKind};
 use std::collections::BTreeMap;
 
 pub(crate) struct Python;
@@ -103,10 +103,7 @@ impl Cataloger for Python {
             let Fact::Python(dist) = &parsed.fact else { continue };
             let mut package = package(dist);
             let mut evidence = |path: &str, layer| {
-                package.evidence.push(Evidence {
-                    path: format!("/{path}"),
-                    layer: view.digest(layer).map(str::to_owned),
-                });
+                package.evidence.push(view.evidence(path, layer));
             };
             evidence(path, last);
             let (info, base) = path::split(path);
@@ -140,11 +137,8 @@ impl Cataloger for Python {
 }
 
 fn since(view: &View, path: &str, dist: &Dist) -> Option<usize> {
-    let key = |state: &State| match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Python(d) => vec![(d.name.clone(), d.version.clone())],
-            _ => Vec::new(),
-        },
+    let key = |state: &State| match state.fact() {
+        Some(Fact::Python(d)) => vec![(d.name.clone(), d.version.clone())],
         _ => Vec::new(),
     };
     Snapshots::new(&[view.history(path)], key).since(&(dist.name.clone(), dist.version.clone()))

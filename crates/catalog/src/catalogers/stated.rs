@@ -5,12 +5,13 @@
 //! says so without a break, and edges between those that name each other: in the same file for lock files, in the
 //! whole image for what is installed.
 
+use super::bytes::{self, Alphabet};
 use super::{Fact, Parsed, field};
 use crate::collect::Collector;
 use crate::limits;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
-use seaworthy_sbom::inventory::{Checksum, Ecosystem, Evidence, Package, Presence, RelationshipKind};
+use seaworthy_sbom::inventory::{Checksum, Ecosystem, Package, Presence, RelationshipKind};
 use std::collections::BTreeMap;
 
 /// What one file states.
@@ -119,10 +120,11 @@ impl Record {
     /// With the strongest of a `sha512-…` integrity as npm writes it (W3C, "Subresource Integrity").
     pub(super) fn integrity(self, text: &str) -> Self {
         let hashes = || text.split_whitespace();
-        let find = |prefix: &str| hashes().find_map(|one| super::bytes::base64(one.strip_prefix(prefix)?));
+        let read = |text: &str| bytes::base64(text, Alphabet::Standard);
+        let find = |prefix: &str| hashes().find_map(|one| read(one.strip_prefix(prefix)?));
         for (prefix, algorithm) in [("sha512-", "SHA512"), ("sha256-", "SHA256"), ("sha1-", "SHA1")] {
             if let Some(bytes) = find(prefix) {
-                return self.sum(algorithm, &super::bytes::hex(&bytes));
+                return self.sum(algorithm, &hex::encode(bytes));
             }
         }
         self
@@ -244,10 +246,7 @@ pub(super) fn collect_with(
         let mut handles = Vec::with_capacity(stated.records.len());
         for record in &stated.records {
             let mut amended = record.clone();
-            amended
-                .package
-                .evidence
-                .push(Evidence { path: format!("/{path}"), layer: view.digest(last).map(str::to_owned) });
+            amended.package.evidence.push(view.evidence(path, last));
             let Some(amended) = amend(view, path, amended) else { continue };
             let since = snapshots.since(&record.identity()).unwrap_or(last);
             let handle = out.add(amended.package, since);
@@ -287,11 +286,8 @@ pub(super) fn collect_with(
 }
 
 fn identities(state: &State) -> Vec<Identity> {
-    match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Stated(stated) => stated.records.iter().map(Record::identity).collect(),
-            _ => Vec::new(),
-        },
+    match state.fact() {
+        Some(Fact::Stated(stated)) => stated.records.iter().map(Record::identity).collect(),
         _ => Vec::new(),
     }
 }
@@ -309,11 +305,8 @@ pub(super) fn named(by: &'static str, parsed: &Parsed) -> Vec<(String, String)> 
 
 /// What the file at `path` says, where it is one that stands beside a package ([`Fact::Beside`]).
 pub(super) fn beside<'v>(view: &'v View, path: &str) -> Option<&'v [String]> {
-    match view.lookup(path)? {
-        (_, _, State::Parsed(parsed)) => match &parsed.fact {
-            Fact::Beside(lines) => Some(lines),
-            _ => None,
-        },
+    match view.lookup(path)?.2.fact()? {
+        Fact::Beside(lines) => Some(lines),
         _ => None,
     }
 }

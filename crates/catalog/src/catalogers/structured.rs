@@ -73,7 +73,7 @@ pub(super) fn inline<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     })
 }
 
-/// What stands in quotation marks, escaped marks included, from left to right.
+/// What stands in quotation marks, from left to right; an escaped mark does not end a text.
 pub(super) fn quoted(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

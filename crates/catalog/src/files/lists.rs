@@ -3,6 +3,7 @@
 //! Kept as it stands until the layers are laid on each other, since only the last of a file's versions counts; rpm's
 //! databases, which are large, as the part that is about files. A line that makes no sense claims nothing.
 
+use crate::catalogers::bytes::{self, Alphabet};
 use crate::catalogers::rpm::{self, RpmPackage};
 use crate::pack::pack;
 use crate::{limits, path};
@@ -240,27 +241,8 @@ fn relative(dir: &str, file: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// RFC 4648, either alphabet, with or without padding.
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
-    let (mut out, mut bits, mut have) = (Vec::with_capacity(text.len() / 4 * 3 + 2), 0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(value);
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            out.push(u8::try_from((bits >> have) & 0xff).ok()?);
-        }
-        bits &= (1 << have) - 1;
-    }
-    Some(out)
+fn base64(text: &str) -> Option<Vec<u8>> {
+    bytes::base64(text, Alphabet::Either)
 }
 
 #[cfg(test)]

@@ -85,10 +85,10 @@ impl Matcher {
         self.search(&seam, Edges { start: self.is_start, end: false });
         if near < bytes.len() {
             self.search(bytes, Edges { start: false, end: false });
-            seam = bytes.to_vec_end(SEAM_BYTES);
+            seam = end_of(bytes);
             self.is_start = false;
         } else if seam.len() > SEAM_BYTES {
-            seam = seam.to_vec_end(SEAM_BYTES);
+            seam = end_of(&seam);
             self.is_start = false;
         }
         self.seam = seam;
@@ -114,15 +114,9 @@ impl Matcher {
     }
 }
 
-trait End {
-    fn to_vec_end(&self, length: usize) -> Vec<u8>;
-}
-
-impl End for [u8] {
-    /// The last `length` bytes.
-    fn to_vec_end(&self, length: usize) -> Vec<u8> {
-        self.get(self.len().saturating_sub(length)..).unwrap_or_default().to_vec()
-    }
+/// The last bytes, as many as a seam has.
+fn end_of(bytes: &[u8]) -> Vec<u8> {
+    bytes.get(bytes.len().saturating_sub(SEAM_BYTES)..).unwrap_or_default().to_vec()
 }
 
 #[cfg(test)]

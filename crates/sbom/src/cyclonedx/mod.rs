@@ -72,6 +72,27 @@ impl fmt::Display for Version {
     }
 }
 
+/// The component that a reference names: of this document, or of another (`urn:cdx:SERIAL/VERSION#REF`, a BOM-Link, with
+/// `%XX` read; what is no escape stays as it is).
+pub fn component(reference: &str) -> String {
+    let Some((_, inner)) = reference.strip_prefix("urn:cdx:").and_then(|link| link.split_once('#')) else {
+        return reference.to_owned();
+    };
+    let mut out = Vec::with_capacity(inner.len());
+    let mut rest = inner.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = match (first, tail) {
+            (b'%', [a, b, ..]) => {
+                std::str::from_utf8(&[*a, *b]).ok().and_then(|t| u8::from_str_radix(t, 16).ok())
+            }
+            _ => None,
+        };
+        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+        out.push(escaped.unwrap_or(*first));
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Whether a component's reference of that type has a place in an inventory.
 #[cfg(feature = "documents")]
 pub(crate) fn reference_is_read(kind: &str) -> bool {

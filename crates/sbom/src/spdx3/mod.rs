@@ -16,4 +16,4 @@ pub use read::read;
 pub use write::write;
 
 /// The context of SPDX 3.0 documents, with another patch version at the end of 3.0.
-const CONTEXT: &str = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld";
+pub(crate) const CONTEXT: &str = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld";

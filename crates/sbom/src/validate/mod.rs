@@ -119,7 +119,7 @@ fn schema_of(document: &Value) -> Result<Schema> {
                 None => unsupported("the version is", version),
             }
         }
-        (None, None, Some("https://spdx.org/rdf/3.0.1/spdx-context.jsonld")) => Ok(Schema::Spdx3),
+        (None, None, Some(crate::spdx3::CONTEXT)) => Ok(Schema::Spdx3),
         (None, None, Some(context)) => unsupported("the context is", context),
         _ => Err(Error::new(
             TRIED,

@@ -5,13 +5,13 @@
 //! That references lead somewhere, and that a relationship suits its ends, is no part of the schema.
 
 use super::{Findings, Path, Step, TRIED};
+use crate::spdx3::CONTEXT;
 use crate::{Error, ErrorKind, Result};
 use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 
-const CONTEXT: &str = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld";
 /// Objects within objects. Documents go a few levels deep; the depth of JSON is bounded before.
 const LEVELS: usize = crate::limits::JSON_DEPTH;
 

@@ -297,12 +297,8 @@ fn cyclonedx(all: &Value) -> Result<Vec<Statement>, String> {
             if status.suppresses() && affected.get("versions").is_some() {
                 return None;
             }
-            let reference = text(affected, "ref")?;
-            // `urn:cdx:SERIAL/VERSION#REF` links into another document; often the reference is the purl.
-            let reference = match reference.strip_prefix("urn:cdx:").and_then(|r| r.split_once('#')) {
-                Some((_, inner)) => unescaped(inner),
-                None => reference,
-            };
+            // Often the reference is the purl.
+            let reference = seaworthy_sbom::cyclonedx::component(&text(affected, "ref")?);
             if let Some(product) = product
                 && text(product, "bom-ref").as_deref() == Some(&reference)
             {
@@ -327,29 +323,4 @@ fn cyclonedx(all: &Value) -> Result<Vec<Statement>, String> {
         made.push(Statement { ids, status, reason, time, targets });
     }
     Ok(made)
-}
-
-/// `text` with `%XX` read.
-fn unescaped(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = match (first, tail) {
-            (b'%', [a, b, ..]) => {
-                std::str::from_utf8(&[*a, *b]).ok().and_then(|t| u8::from_str_radix(t, 16).ok())
-            }
-            _ => None,
-        };
-        match hex {
-            Some(byte) => {
-                out.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                out.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

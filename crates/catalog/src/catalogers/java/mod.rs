@@ -146,11 +146,8 @@ fn key(found: &Found) -> Key<'_> {
 }
 
 fn keys(state: &State) -> Vec<Key<'_>> {
-    match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Java(all) => all.iter().map(key).collect(),
-            _ => Vec::new(),
-        },
+    match state.fact() {
+        Some(Fact::Java(all)) => all.iter().map(key).collect(),
         _ => Vec::new(),
     }
 }

@@ -19,7 +19,7 @@ use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
 use header::{Header, tag};
-use seaworthy_sbom::inventory::{Ecosystem, Evidence, Package, RelationshipKind, SourcePackage};
+use seaworthy_sbom::inventory::{Ecosystem, Package, RelationshipKind, SourcePackage};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(crate) struct Rpm;
@@ -151,10 +151,7 @@ impl Cataloger for Rpm {
                     continue;
                 }
                 let mut package = package(entry);
-                package.evidence.push(Evidence {
-                    path: format!("/{place}"),
-                    layer: view.digest(layer).map(str::to_owned),
-                });
+                package.evidence.push(view.evidence(place, layer));
                 let since = snapshots.since(&entry.key()).unwrap_or(layer);
                 let handle = out.add(package, since);
                 entry.owned.iter().for_each(|file| out.owns(handle, file));
@@ -210,11 +207,8 @@ impl Entry {
 }
 
 fn keys(state: &State) -> Vec<Key<'_>> {
-    match state {
-        State::Parsed(parsed) => match &parsed.fact {
-            Fact::Rpm(entries) => entries.iter().map(Entry::key).collect(),
-            _ => Vec::new(),
-        },
+    match state.fact() {
+        Some(Fact::Rpm(entries)) => entries.iter().map(Entry::key).collect(),
         _ => Vec::new(),
     }
 }
