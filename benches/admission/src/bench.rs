@@ -12,7 +12,7 @@ use crate::registry::{Image, Registry, push, sign};
 use crate::report::{Aim, page, table};
 use crate::review::{Expect, Review, Reviews};
 use crate::system::{self, mib};
-use crate::webhook::{Authority, Setting, Webhook, key_pair, policy};
+use crate::webhook::{Authority, Priority, Setting, Webhook, key_pair, policy};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -50,10 +50,10 @@ struct World<'a> {
 }
 
 impl World<'_> {
-    fn webhook(&self) -> Webhook {
+    fn webhook(&self, priority: Priority) -> Webhook {
         let log = self.dir.join("audit.jsonl");
         let registries = [self.registry.address, self.front.address];
-        let setting = Setting { dir: self.dir, registries: &registries, poll: 10, linger: 0, log };
+        let setting = Setting { dir: self.dir, registries: &registries, poll: 10, linger: 0, log, priority };
         Webhook::start(self.programs, &setting)
     }
 
@@ -133,7 +133,7 @@ pub fn run(programs: &Programs, size: &Size) -> (String, bool) {
         AT_ONCE.iter().map(|n| load::run(&empty.target, &by_digest, size.warm, *n)).collect();
 
     // Memory, and how many a second for a longer time. The cheap registry learns its answers here.
-    let webhook = world.webhook();
+    let webhook = world.webhook(Priority::BelowTheLoad);
     let target = webhook.target(&world.authority);
     let fresh = webhook.resident();
     load::run(&target, &by_tag, by_tag.len(), 10);
@@ -145,7 +145,7 @@ pub fn run(programs: &Programs, size: &Size) -> (String, bool) {
 
     let mut rows = Vec::new();
     for at_once in AT_ONCE {
-        let webhook = world.webhook();
+        let webhook = world.webhook(Priority::BelowTheLoad);
         let target = webhook.target(&world.authority);
         let mut row = |what, reviews: &[Review], total| {
             rows.push(world.measured(what, &webhook, || load::run(&target, reviews, total, at_once)));
@@ -157,6 +157,12 @@ pub fn run(programs: &Programs, size: &Size) -> (String, bool) {
         if at_once <= 10 {
             row(DEBIAN, &debian, debian.len());
         }
+        drop(webhook);
+        let webhook = world.webhook(Priority::Same);
+        let target = webhook.target(&world.authority);
+        load::run(&target, &by_digest, by_digest.len(), at_once);
+        let same = || load::run(&target, &by_digest, size.warm, at_once);
+        rows.push(world.measured("warm, same priority", &webhook, same));
     }
     rows.sort_by_key(|row| row.what);
 

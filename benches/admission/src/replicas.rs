@@ -20,7 +20,7 @@ use crate::registry::{Registry, push, sign};
 use crate::review::{Expect, Review, Reviews, Said};
 use crate::system;
 use crate::tally::Tally;
-use crate::webhook::{Authority, Setting, Webhook, key_pair, policy};
+use crate::webhook::{Authority, Priority, Setting, Webhook, key_pair, policy};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Mutex;
@@ -65,7 +65,14 @@ impl Trial<'_> {
     /// A replica that answers its probe, in the list of endpoints.
     fn replica(&self, number: usize) -> Webhook {
         let log = self.dir.join(format!("audit-{number}.jsonl"));
-        let setting = Setting { dir: self.dir, registries: &[self.registry], poll: 10, linger: LINGER, log };
+        let setting = Setting {
+            dir: self.dir,
+            registries: &[self.registry],
+            poll: 10,
+            linger: LINGER,
+            log,
+            priority: Priority::Same,
+        };
         let webhook = Webhook::start(self.programs, &setting);
         let mut probe = Client::new(&webhook.target(self.authority));
         while !probe.ask(&crate::client::get("/readyz")).is_ok_and(|a| a.status == 200) {

@@ -76,7 +76,9 @@ docker-registry (without the Referrers API, so that signatures are found by fall
 again what it said once: on a machine of two processors the registry takes more of them than the webhook, and the
 measurement would be one of the registry. The rows \"docker-registry\" are without the front. Load, webhook and registry
 share the processors; what the load costs by itself is measured against a server that knows one answer. With more in
-flight than processors, times are mostly waiting in line; those at 100 have no aim.
+flight than processors, times are mostly waiting in line; those at 100 have no aim. The webhook has the lower priority
+(`nice -n 5`): an API server has processors of its own, and what a thread of the load waits for one of these is no time
+of the webhook's. The rows \"same priority\" are without that.
 
 - *Cold*: nothing is remembered. The registry is asked what the tag means, for the signatures, for the bundle and for
   the older form's tag; the signature is checked; an audit line is written.

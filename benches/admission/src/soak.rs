@@ -19,7 +19,7 @@ use crate::registry::{Image, Registry, push, sign};
 use crate::review::{Expect, Review, Reviews, Said};
 use crate::system::{self, mib};
 use crate::tally::Tally;
-use crate::webhook::{Authority, Setting, Webhook, key_pair, policy};
+use crate::webhook::{Authority, Priority, Setting, Webhook, key_pair, policy};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Mutex;
@@ -363,7 +363,14 @@ pub fn run(programs: &Programs, length: Duration, seed: u64) -> bool {
         unsigned: ask("/validate", &unsigned, &|i| i.by_tag(host), Expect::Denied),
         by_second: ask("/validate", &by_second, &|i| i.by_digest(host), Expect::Allowed),
     };
-    let setting = Setting { dir, registries: &[host], poll: POLL, linger: 0, log: dir.join("audit.jsonl") };
+    let setting = Setting {
+        dir,
+        registries: &[host],
+        poll: POLL,
+        linger: 0,
+        log: dir.join("audit.jsonl"),
+        priority: Priority::Same,
+    };
     let mut webhook = Webhook::start(programs, &setting);
     let target = webhook.target(&authority);
     println!("soak: {} s, seed {seed}, {CLIENTS} clients, load {:.2}", length.as_secs(), system::load());

@@ -72,6 +72,17 @@ pub struct Setting<'a> {
     pub linger: u32,
     /// The audit log is written here.
     pub log: PathBuf,
+    pub priority: Priority,
+}
+
+/// How the webhook stands towards the load, with which it shares the processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// Whoever is first.
+    Same,
+    /// The load goes before it, as though it had processors of its own. Otherwise what a thread of the load waits until
+    /// the kernel takes a processor from the webhook's, up to three milliseconds, counts as the webhook's time.
+    BelowTheLoad,
 }
 
 /// The process. It ends when it is dropped.
@@ -83,8 +94,15 @@ pub struct Webhook {
 impl Webhook {
     pub fn start(programs: &Programs, setting: &Setting<'_>) -> Self {
         let log = std::fs::File::create(&setting.log).expect("a file");
-        let mut child = programs
-            .quiet(&programs.verifier)
+        let mut command = match setting.priority {
+            Priority::Same => programs.quiet(&programs.verifier),
+            Priority::BelowTheLoad => {
+                let mut nice = programs.quiet(Path::new("nice"));
+                nice.args(["-n", "5"]).arg(&programs.verifier);
+                nice
+            }
+        };
+        let mut child = command
             .current_dir(setting.dir)
             .args([
                 "admission",

@@ -34,12 +34,15 @@ use crate::break_glass::Glass;
 use crate::cluster::secrets::PullSecrets;
 use crate::policy::scope::{self, Matching};
 use crate::{Context, Decision, ImageName, Mode, Namespace, Platforms, Verdict, Verifier};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use memory::Memory;
 use policies::Key;
 use seaworthy_oci::registry::credentials::DockerConfig;
 use seaworthy_oci::registry::{Addresses, Connections, Credentials};
 use seaworthy_oci::{Digest, ErrorKind, Location, OpenOptions, Reference, Repository, Source};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
@@ -319,18 +322,20 @@ impl Admission {
             }
         }
         let mut tasks = JoinSet::new();
-        for (at, image) in images.iter().enumerate() {
+        for (at, image) in images.iter_mut().enumerate() {
             let (this, asked, text) = (Arc::clone(self), Arc::clone(&asked), image.image.clone());
-            tasks.spawn(async move { (at, this.judge_one(&asked, &text).await) });
+            match at_once(async move { this.judge_one(&asked, &text).await }) {
+                Ok(said) => tell(image, said),
+                Err(rest) => {
+                    tasks.spawn(async move { (at, rest.await) });
+                }
+            }
         }
-        // A task that panicked has no place in the list; its image keeps the doubt that it started with.
         while let Some(ended) = tasks.join_next().await {
             if let Ok((at, said)) = ended
                 && let Some(image) = images.get_mut(at)
             {
-                (image.outcome, image.reason, image.digest) = (said.outcome, said.reason, said.digest);
-                (image.warnings, image.would_deny) = (said.warnings, said.would_deny);
-                (image.remembered, image.way) = (said.remembered, said.way);
+                tell(image, said);
             }
         }
         images
@@ -484,6 +489,32 @@ impl Admission {
             Err(why) => Err(Doubt { nature: Nature::Other, why: format!("the pull secrets: {why}") }),
         }
     }
+}
+
+/// What was said about `image`. After a panic that is nothing, and it keeps the doubt that it started with.
+fn tell(image: &mut ImageAnswer, said: Result<Said, Panicked>) {
+    let Ok(said) = said else { return };
+    (image.outcome, image.reason, image.digest) = (said.outcome, said.reason, said.digest);
+    (image.warnings, image.would_deny) = (said.warnings, said.would_deny);
+    (image.remembered, image.way) = (said.remembered, said.way);
+}
+
+/// The work ended in a panic, which the panic hook has told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Panicked;
+
+/// What is left of work that had to wait.
+pub(crate) type Rest<T> = BoxFuture<'static, Result<T, Panicked>>;
+
+/// What `work` ends in if it need not wait for anything, as where a verdict is remembered: then a task of its own, which
+/// another thread would have to be woken for, costs more than the work. Otherwise what is left of it, to be spawned.
+pub(crate) fn at_once<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<Result<T, Panicked>, Rest<T>> {
+    // Nobody looks at what a panic has left: all that is shared is behind locks that are never held half-written.
+    let mut work: Rest<T> =
+        AssertUnwindSafe(work).catch_unwind().map(|ended| ended.map_err(|_| Panicked)).boxed();
+    work.as_mut().now_or_never().ok_or(work)
 }
 
 /// What is asked about one image.

@@ -3,9 +3,10 @@
 //! A review's line says who asked for what, each image, its digest and why. Objects are never in it: they hold
 //! environment variables, and those hold secrets.
 
-use crate::admission::{Answer, Request, Webhook};
+use crate::admission::{Answer, ImageAnswer, Outcome, Request, Webhook};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -22,12 +23,12 @@ impl Log {
         Self(Mutex::new(out))
     }
 
-    fn line(&self, value: &Value) {
-        let mut text = value.to_string();
-        text.push('\n');
+    fn line(&self, value: &impl Serialize) {
+        let Ok(mut text) = serde_json::to_vec(value) else { return };
+        text.push(b'\n');
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written is no reason to let something in, nor to stop saying no.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let _ = out.write_all(&text).and_then(|()| out.flush());
     }
 
     /// Something that happened to the server itself.
@@ -43,24 +44,57 @@ impl Log {
         answer: &Answer,
         took: Duration,
     ) {
-        let mut value = json!({
-            "time": Timestamp::now(), "level": "info", "event": "review", "webhook": webhook.name(),
-            "uid": answer.uid, "outcome": answer.outcome, "policies": answer.policies,
-            "images": answer.images.iter().take(IMAGES).collect::<Vec<_>>(),
-            "micros": u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        self.line(&Line {
+            time: Timestamp::now(),
+            level: "info",
+            event: "review",
+            webhook: webhook.name(),
+            uid: &answer.uid,
+            outcome: answer.outcome,
+            policies: &answer.policies,
+            images: answer.images.get(..IMAGES).unwrap_or(&answer.images),
+            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            reason: answer.reason.as_deref(),
+            request: request.map(|request| Asked {
+                operation: request.operation.name(),
+                kind: request.kind.to_string(),
+                sub_resource: &request.sub_resource,
+                namespace: &request.namespace,
+                name: &request.name,
+                user: &request.user_info.username,
+                dry_run: request.dry_run.unwrap_or_default(),
+            }),
         });
-        if let Some(reason) = &answer.reason {
-            value["reason"] = reason.as_str().into();
-        }
-        if let Some(request) = request {
-            value["operation"] = request.operation.name().into();
-            value["kind"] = request.kind.to_string().into();
-            value["subResource"] = request.sub_resource.as_str().into();
-            value["namespace"] = request.namespace.as_str().into();
-            value["name"] = request.name.as_str().into();
-            value["user"] = request.user_info.username.as_str().into();
-            value["dryRun"] = request.dry_run.unwrap_or_default().into();
-        }
-        self.line(&value);
     }
+}
+
+/// A review's line: every review of every object is one, so it is written as it stands here, without a tree in between.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: Timestamp,
+    level: &'static str,
+    event: &'static str,
+    webhook: &'static str,
+    uid: &'a str,
+    outcome: Outcome,
+    policies: &'a str,
+    images: &'a [ImageAnswer],
+    micros: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(flatten)]
+    request: Option<Asked<'a>>,
+}
+
+/// What was asked, where it could be read.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked<'a> {
+    operation: &'static str,
+    kind: String,
+    sub_resource: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+    user: &'a str,
+    dry_run: bool,
 }

@@ -15,7 +15,8 @@ pub use log::Log;
 pub use watchman::Watchman;
 
 use crate::admission::{
-    Admission, Answer, Outcome, Policies, Reviewed, Webhook, fingerprint, fingerprint_with, limits,
+    Admission, Answer, Outcome, Panicked, Policies, Reviewed, Webhook, at_once, fingerprint,
+    fingerprint_with, limits,
 };
 use crate::cluster::Api;
 use crate::cluster::objects::Objects;
@@ -283,9 +284,13 @@ async fn review(state: Arc<State>, webhook: Webhook, request: http::Request<Inco
             Ok(body) => {
                 let admission = Arc::clone(&state.admission);
                 let left = patience.map(|p| p.saturating_sub(started.elapsed()));
-                // A task of its own: a panic in it is one denial and not the connection's end.
-                let task = tokio::spawn(async move { admission.review(webhook, &body, left).await });
-                task.await.unwrap_or_else(|_| {
+                // What waits is a task of its own, and goes on where the client goes away: the next one asks the same.
+                let reviewed = match at_once(async move { admission.review(webhook, &body, left).await }) {
+                    Ok(ended) => ended,
+                    Err(rest) => tokio::spawn(rest).await.unwrap_or(Err(Panicked)),
+                };
+                // A panic is one denial and not the connection's end.
+                reviewed.unwrap_or_else(|Panicked| {
                     refused(
                         Outcome::CouldNotFindOut,
                         "could not find out: the judge panicked; please report it",
