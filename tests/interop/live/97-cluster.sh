@@ -4,76 +4,9 @@
 # webhook that is gone keep things out and say so; policies as objects with their status, a policy of a namespace, pull
 # secrets, a break-glass token, and PolicyReports of what runs. Needs SEAWORTHY_VERIFIER (feature `admission`) and .ci/cluster;
 # without SEAWORTHY_VERIFIER it shows nothing and says so.
-#
-# Everything runs in a network namespace of its own: the Service's address becomes an address of `lo` in it, so that
-# the API server reaches the webhook as it would in a cluster, by the Service, with neither nodes nor a proxy.
 . "$(dirname "$0")/common.sh"
-if [ -z "${SEAWORTHY_VERIFIER-}" ]; then
-  printf 'cluster: no SEAWORTHY_VERIFIER: cargo build -p seaworthy-verifier --features admission\n' >&2
-  exit 1
-fi
-if [ -z "${IN_NAMESPACE-}" ]; then
-  eval "$("$interop/../../.ci/cluster" --env)"
-  export ETCD KUBE_APISERVER KUBECTL IN_NAMESPACE=yes
-  unshare -n bash "$0" && exit 0 || exit $?
-fi
-ip link set lo up
-# The address that the API server gives for itself: a documentation address, inside this namespace alone.
-ip address add 192.0.2.1/32 dev lo
-deploy=$interop/../../deploy/kubernetes guide=$interop/../../docs/guide/kubernetes.md
-
-# ---- etcd, the API server, a registry ---------------------------------------------------------------------------
-pki() { # NAME SAN: NAME.key and NAME.crt, by ca.crt
-  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$1" 2>/dev/null
-  openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out "$1.crt" \
-    -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "$2") 2>/dev/null
-}
-openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca 2>/dev/null
-pki api DNS:localhost,IP:127.0.0.1
-openssl genrsa -out accounts.key 2048 2>/dev/null
-
-"$ETCD" --data-dir etcd --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
-  --listen-peer-urls http://127.0.0.1:2380 --log-level error >etcd.log 2>&1 &
-interop_pids+=($!)
-printf 'admin-token,admin,admin,system:masters\n' >tokens.csv
-# ServiceAccount: there is no controller that would make the default account. EphemeralContainers: an alpha gate in
-# this release, on in every one that is alive.
-"$KUBE_APISERVER" --etcd-servers http://127.0.0.1:2379 --bind-address 127.0.0.1 --secure-port 6443 \
-  --advertise-address 192.0.2.1 --endpoint-reconciler-type none --service-cluster-ip-range 10.96.0.0/24 \
-  --tls-cert-file api.crt --tls-private-key-file api.key --cert-dir certs --token-auth-file tokens.csv \
-  --authorization-mode RBAC --service-account-issuer https://localhost --service-account-key-file accounts.key \
-  --service-account-signing-key-file accounts.key --disable-admission-plugins ServiceAccount \
-  --feature-gates EphemeralContainers=true --runtime-config batch/v1beta1=true >api.log 2>&1 &
-interop_pids+=($!)
-cat >kubeconfig <<YAML
-apiVersion: v1
-kind: Config
-clusters: [{ name: c, cluster: { server: "https://127.0.0.1:6443", certificate-authority: $TEMP/ca.crt } }]
-users: [{ name: u, user: { token: admin-token } }]
-contexts: [{ name: x, context: { cluster: c, user: u, namespace: default } }]
-current-context: x
-YAML
-export KUBECONFIG=$TEMP/kubeconfig
-kubectl=("$KUBECTL")
-# The guide's blocks call it by its name, and find the manifests where the guide says.
-mkdir bin deploy && ln -s "$KUBECTL" bin/kubectl && cp -r "$deploy" deploy/kubernetes
-PATH=$TEMP/bin:$PATH
-awk '/^```bash$/ { n++; file = sprintf("guide-%02d.sh", n); print "set -eu" >file; on = 1; next }
-  /^```$/ { on = 0 } on { print >file }' "$guide"
-guide() { # N TITLE REGEX: the Nth block of the page, as it stands there
-  check "the guide: $2" 0 "$3" bash "$(printf 'guide-%02d.sh' "$1")"
-}
-until_true() { # SECONDS COMMAND...
-  local seconds=$1 i
-  shift
-  for ((i = 0; i < seconds * 5; i++)); do
-    if "$@" >/dev/null 2>&1; then return 0; fi
-    sleep 0.2
-  done
-  return 1
-}
-until_true 60 "${kubectl[@]}" get --raw /readyz || { tail -n 30 api.log etcd.log >&2; exit 1; }
-until_true 20 "${kubectl[@]}" get namespace default
+. "$interop/kubernetes.sh"
+start_cluster
 
 start_registry "$TEMP/registry"
 "$PEERS_PY" "$interop/tiny_images.py" tiny
@@ -97,29 +30,18 @@ part 'the manifests'
 # This API server is of 1.20, which has PodDisruptionBudget as v1beta1 alone, and does not yet label namespaces with
 # their own names. Nothing else is changed.
 sed -i 's|^apiVersion: policy/v1$|&beta1|' deploy/kubernetes/12-deployment.yaml
-guide 1 'a certificate' 'secret/seaworthy-verifier-tls created'
+guide 1 'a certificate' ''
+guide 2 'its Secret' 'secret/seaworthy-verifier-tls created'
 "${kubectl[@]}" label namespace seaworthy kubernetes.io/metadata.name=seaworthy >/dev/null
-guide 2 'the webhook, asked by nobody' 'service/seaworthy-verifier created'
+guide 3 'the webhook, asked by nobody' 'service/seaworthy-verifier created'
 until_true 20 "${kubectl[@]}" get clusterimagepolicies
-check 'the role for pull secrets' 0 created "${kubectl[@]}" apply -f "$deploy/30-pull-secrets.yaml"
-token_of() { # SERVICE-ACCOUNT: what the kubelet mounts
-  printf '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":7200}}' >token.json
-  "${kubectl[@]}" create --raw "/api/v1/namespaces/seaworthy/serviceaccounts/$1/token" -f token.json |
-    "$PEERS_PY" -c 'import json, sys; print(json.load(sys.stdin)["status"]["token"])' >"$1.token"
-}
+check 'the role for pull secrets' 0 created "${kubectl[@]}" apply -f "$deploy/kubernetes/30-pull-secrets.yaml"
 token_of seaworthy-verifier
 our_keys break-glass
 
 # The webhook at the Service's address, with the policies of the ConfigMap.
-address=$("${kubectl[@]}" -n seaworthy get service seaworthy-verifier -o 'jsonpath={.spec.clusterIP}')
-ip address add "$address/32" dev lo
+webhook_address
 mkdir policies
-policies_now() { # what the kubelet does: the ConfigMap's content as files
-  "${kubectl[@]}" -n seaworthy get configmap seaworthy-policies -o json | "$PEERS_PY" -c 'import json, os, sys
-for name, text in json.load(sys.stdin)["data"].items():
-    with open("policies/.new", "w") as f: f.write(text)
-    os.rename("policies/.new", "policies/" + name)'
-}
 "${kubectl[@]}" -n seaworthy patch configmap seaworthy-policies --patch "$("$PEERS_PY" -c 'import json
 print(json.dumps({"data": {"release.pub": open("release.pub").read()}}))')" >/dev/null
 policies_now
@@ -133,7 +55,7 @@ start_webhook() {
   until_true 20 curl -fsS --noproxy '*' --cacert webhook-ca.crt --connect-to "::$address:443" https://seaworthy-verifier.seaworthy.svc/readyz
 }
 start_webhook
-guide 3 'the webhooks' 'validatingwebhookconfiguration.admissionregistration.k8s.io/seaworthy patched'
+guide 4 'the webhooks' 'validatingwebhookconfiguration.admissionregistration.k8s.io/seaworthy patched'
 # The API server learns of webhooks by a watch: the first Pod that comes back pinned says that it has.
 pinned() {
   [ "$("${kubectl[@]}" run probe --image "$signed" --dry-run=server -o 'jsonpath={.spec.containers[0].image}')" = "$signed@$digest" ]
@@ -223,14 +145,14 @@ check 'the webhook is back' 0 created "${kubectl[@]}" run somebody --image "$sig
 part 'policies as objects'
 sed -i 's/^\( *\)mode: enforce$/\1mode: audit/' policies/policy.yaml
 "${kubectl[@]}" label namespace default kubernetes.io/metadata.name=default --overwrite >/dev/null
-guide 4 'a policy in audit mode' 'clusterimagepolicy.seaworthy.dev/release created'
+guide 5 'a policy in audit mode' 'clusterimagepolicy.seaworthy.dev/release created'
 condition() { # KIND NAME [ARGS]: status, reason and message of Ready
   "${kubectl[@]}" get "$@" -o 'jsonpath={.status.conditions[0].status} {.status.conditions[0].reason}: {.status.conditions[0].message}'
 }
 accepted() { [ "$(condition "$@")" = 'True Accepted: the policy is understood' ]; }
 until_true 20 accepted clusterimagepolicy release || true
 same 'its status' 'True Accepted: the policy is understood' "$(condition clusterimagepolicy release)"
-guide 5 'images that come in unjudged, by name' 'system-images created'
+guide 6 'images that come in unjudged, by name' 'system-images created'
 sed 's/by: \[release\]/by: [nobody]/; s/^  name: release$/  name: bad/' release-policy.yaml >bad-policy.yaml
 check 'one that cannot be used is refused while it is written' 1 "there is no authority 'nobody'" "${kubectl[@]}" apply -f bad-policy.yaml
 sed 's/^  signatures:$/  signaturs:/; s/^  name: release$/  name: bad/' release-policy.yaml >bad-policy.yaml
@@ -250,11 +172,11 @@ check 'and it is a policy of its own namespace' 0 deleted "${kubectl[@]}" delete
 
 "${kubectl[@]}" create namespace shop --dry-run=client -o yaml | "${kubectl[@]}" apply -f - >/dev/null
 in_shop() { "${kubectl[@]}" run probe -n shop --image "$unsigned" --dry-run=server 2>&1; }
-guide 6 'warn' 'release patched'
+guide 7 'warn' 'release patched'
 warned() { in_shop | grep -q 'Warning: .*signature-missing'; }
 until_true 20 warned || true
 check 'warn: it comes in, with a warning' 0 'Warning: .*signature-missing' "${kubectl[@]}" run probe -n shop --image "$unsigned" --dry-run=server
-guide 7 'enforce, a namespace at a time' 'release patched'
+guide 8 'enforce, a namespace at a time' 'release patched'
 refused() { in_shop | grep -q 'denied the request'; }
 until_true 20 refused || true
 check 'enforced there' 1 "denied the request: .*policy 'release'.*signature-missing" "${kubectl[@]}" run probe -n shop --image "$unsigned" --dry-run=server
@@ -262,7 +184,7 @@ check 'and not elsewhere' 0 created "${kubectl[@]}" run lenient --image "$unsign
 check 'the command line says the same of that namespace' 1 'signature-missing' "$SEAWORTHY" verify -n shop --policy <("${kubectl[@]}" get clusterimagepolicy release -o json |
   "$PEERS_PY" -c 'import json, sys
 o = json.load(sys.stdin); o["metadata"] = {"name": o["metadata"]["name"]}; o.pop("status"); print(json.dumps(o))') "$unsigned"
-guide 8 "a team's own policy" 'two-eyes'
+guide 9 "a team's own policy" 'two-eyes'
 check 'signed: comes in under both' 0 created "${kubectl[@]}" run good -n shop --image "$signed"
 our_keys second
 key=$(sed 's/$/\\n/' second.pub | tr -d '\n')
@@ -323,7 +245,7 @@ spec:
       schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } }
 YAML
 "${kubectl[@]}" apply -f reports.yaml >/dev/null
-check 'apply 40-revalidate.yaml' 0 'deployment.apps/seaworthy-revalidate created' "${kubectl[@]}" apply -f "$deploy/40-revalidate.yaml"
+check 'apply 40-revalidate.yaml' 0 'deployment.apps/seaworthy-revalidate created' "${kubectl[@]}" apply -f "$deploy/kubernetes/40-revalidate.yaml"
 token_of seaworthy-revalidate
 until_true 20 "${kubectl[@]}" get policyreports
 again=("$SEAWORTHY_VERIFIER" revalidate --once --policy policies --policy-objects --registry "$REG" --plain-http "$REG"

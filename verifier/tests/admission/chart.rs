@@ -1,5 +1,5 @@
-//! The Helm chart, without Helm: every value that a template names is there, every block that is opened is closed, what
-//! is left is YAML, and it makes the objects that the plain manifests are.
+//! The Helm chart, without Helm (tests/interop/live/98-helm.sh is with it): every value that a template names is there,
+//! every block that is opened is closed, what is left is YAML, and it makes the objects that the plain manifests are.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -102,6 +102,29 @@ fn it_makes_what_the_plain_manifests_are() {
     // Helm makes the namespace, and applies crds/ by itself.
     expected.retain(|(kind, _)| kind != "Namespace" && kind != "CustomResourceDefinition");
     assert_eq!(made, expected);
+}
+
+/// Helm refuses what the schema does not know: a value without a line there could never be set.
+#[test]
+fn the_schema_knows_every_value() {
+    fn names(at: &str, values: &Value, schema: &Value, found: &mut Vec<(String, bool)>) {
+        for (name, value) in values.as_object().unwrap() {
+            let known = &schema["properties"][name];
+            found.push((format!("{at}{name}"), known.is_object()));
+            if known["additionalProperties"] == Value::Bool(false) {
+                names(&format!("{at}{name}."), value, known, found);
+            }
+        }
+        assert_eq!(schema["additionalProperties"], Value::Bool(false), "{at} takes anything");
+    }
+    let values: Value =
+        serde_saphyr::from_str(&std::fs::read_to_string(chart().join("values.yaml")).unwrap()).unwrap();
+    let schema: Value =
+        serde_json::from_str(&std::fs::read_to_string(chart().join("values.schema.json")).unwrap()).unwrap();
+    let mut found = Vec::new();
+    names("", &values, &schema, &mut found);
+    assert!(found.len() > values.as_object().unwrap().len(), "nothing below revalidate and resources");
+    assert_eq!(found.iter().filter(|(_, known)| !known).collect::<Vec<_>>(), Vec::<&(String, bool)>::new());
 }
 
 #[test]
