@@ -19,14 +19,15 @@ ROOT = os.path.dirname(HERE)
 MAY_USE = {
     "seaworthy": {
         "seaworthy-oci", "seaworthy-sbom", "seaworthy-catalog", "seaworthy-sign", "seaworthy-verifier",
-        "seaworthy-authority",
+        "seaworthy-authority", "seaworthy-yaml",
     },
     "seaworthy-oci": set(),
+    "seaworthy-yaml": set(),
     "seaworthy-sbom": set(),
     "seaworthy-catalog": {"seaworthy-oci", "seaworthy-sbom"},
     "seaworthy-sign": {"seaworthy-oci"},
-    "seaworthy-authority": {"seaworthy-sign"},
-    "seaworthy-verifier": {"seaworthy-oci", "seaworthy-sbom"},
+    "seaworthy-authority": {"seaworthy-sign", "seaworthy-yaml"},
+    "seaworthy-verifier": {"seaworthy-oci", "seaworthy-sbom", "seaworthy-yaml"},
     "seaworthy-tests": {
         "seaworthy-oci", "seaworthy-sbom", "seaworthy-catalog", "seaworthy-sign", "seaworthy-verifier",
         "seaworthy-authority",
@@ -35,6 +36,7 @@ MAY_USE = {
 }
 # Crate -> the only packages of ours that may name it (development dependencies aside).
 ONLY_FOR = {
+    "granit-parser": {"seaworthy-yaml"},  # one place bounds it and gives places
     "anyhow": {"seaworthy"},  # libraries have error types of their own
     "clap": {"seaworthy", "seaworthy-verifier"},  # the verifier's program, behind a feature
     "sigstore-verify": {"seaworthy-verifier"},  # one place decides what a good signature is

@@ -1,10 +1,7 @@
 //! YAML as a tree in which every value knows its line: for files of others, of which every field must be accounted
 //! for.
 
-use serde::Deserialize;
-use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
-use std::fmt;
+use seaworthy_yaml::Resolved;
 
 /// A value and the line on which it stands.
 #[derive(Debug, Clone)]
@@ -56,59 +53,24 @@ impl Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { line: spanned.referenced.line(), value: spanned.value })
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Value;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
+impl From<&seaworthy_yaml::Node> for Node {
+    fn from(node: &seaworthy_yaml::Node) -> Self {
+        let value = match &node.value {
+            seaworthy_yaml::Value::List(list) => Value::List(list.iter().map(Self::from).collect()),
+            seaworthy_yaml::Value::Map(map) => {
+                Value::Map(map.iter().map(|entry| (entry.key.clone(), Self::from(&entry.node))).collect())
             }
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-            fn visit_none<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-            fn visit_bool<E>(self, is: bool) -> Result<Value, E> {
-                Ok(Value::Bool(is))
-            }
-            fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-                Ok(Value::Number(number.to_string()))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-                Ok(Value::Number(number.to_string()))
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-                Ok(Value::Number(number.to_string()))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-                Ok(Value::Text(text.to_owned()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some(node) = seq.next_element()? {
-                    list.push(node);
-                }
-                Ok(Value::List(list))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    entries.push((key, map.next_value()?));
-                }
-                Ok(Value::Map(entries))
-            }
-        }
-        deserializer.deserialize_any(Any)
+            seaworthy_yaml::Value::Scalar(scalar) => match scalar.resolve() {
+                Resolved::Null => Value::Null,
+                Resolved::Bool(is) => Value::Bool(is),
+                Resolved::Unsigned(number) => Value::Number(number.to_string()),
+                Resolved::Negative(number) => Value::Number(number.to_string()),
+                // As it is written: `1.10` is a version as often as a number.
+                Resolved::Float(_) => Value::Number(scalar.text().to_owned()),
+                Resolved::Text(text) => Value::Text(text.to_owned()),
+            },
+        };
+        Self { line: node.place.line, value }
     }
 }
 
@@ -118,7 +80,7 @@ mod tests {
     use std::path::Path;
 
     fn one(text: &str) -> Node {
-        crate::yaml::documents::<Node>(text, Path::new("x.yaml")).unwrap().remove(0)
+        Node::from(&crate::yaml::trees(text, Path::new("x.yaml")).unwrap()[0])
     }
 
     #[test]

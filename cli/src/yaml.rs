@@ -12,30 +12,27 @@ pub(crate) const YAML_BYTES: u64 = 4 << 20;
 /// How deep maps and lists may stand in each other; a Kubernetes resource needs about fifteen.
 const YAML_DEPTH: usize = 48;
 
-fn options() -> serde_saphyr::Options {
-    let mut options = serde_saphyr::Options::default();
-    if let Some(budget) = &mut options.budget {
-        budget.max_aliases = 0;
-        budget.max_anchors = 0;
-        budget.max_depth = YAML_DEPTH;
-    }
-    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
-    options
-}
-
 /// The documents in `text`, which came from `origin`.
 ///
 /// # Errors
 /// With the place of the first thing that is wrong.
 pub(crate) fn documents<T: DeserializeOwned>(text: &str, origin: &Path) -> Outcome<Vec<T>> {
-    serde_saphyr::from_multiple_with_options::<T>(text, options()).map_err(|error| {
-        let at = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
-        let words = error.without_snippet().to_string();
-        let words = words.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let words = words.rsplit_once(" at line ").map_or(words, |(message, _)| message);
-        let words = words.split_once(", set DuplicateKeyPolicy").map_or(words, |(message, _)| message);
-        Failure::broken(format!("{}{at}: {words}", origin.display()))
-    })
+    seaworthy_yaml::documents(text, YAML_DEPTH).map_err(|error| at(&error, origin))
+}
+
+/// The documents in `text`, which came from `origin`, as trees.
+///
+/// # Errors
+/// With the place of the first thing that is wrong.
+pub(crate) fn trees(text: &str, origin: &Path) -> Outcome<Vec<seaworthy_yaml::Node>> {
+    let mut trees = seaworthy_yaml::parse(text, YAML_DEPTH).map_err(|error| at(&error, origin))?;
+    trees.retain(|tree| !tree.is_null());
+    Ok(trees)
+}
+
+fn at(error: &seaworthy_yaml::Error, origin: &Path) -> Failure {
+    let at = error.place().map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+    Failure::broken(format!("{}{at}: {}", origin.display(), error.message()))
 }
 
 /// The text of the file at `path`; `-` is standard input.

@@ -78,8 +78,8 @@ pub(crate) fn import(
     now: Timestamp,
 ) -> Outcome<Vec<Piece>> {
     let mut pieces = Vec::new();
-    for document in crate::yaml::documents::<Node>(text, origin)? {
-        read(&document, given, origin, &mut pieces)?;
+    for document in &crate::yaml::trees(text, origin)? {
+        read(&Node::from(document), given, origin, &mut pieces)?;
     }
     if pieces.is_empty() {
         return Err(Failure::broken(format!("there is no policy in {}", origin.display())).hint(KNOWN));

@@ -5,8 +5,8 @@
 
 use crate::error::{Error, Result};
 use crate::limits::{
-    CERTIFICATE_MOST, CERTIFICATE_SECONDS, CONFIG_BYTES, ISSUERS, REQUESTS_PER_SECOND, STATIC_TOKENS,
-    SUBJECT_BYTES,
+    CERTIFICATE_MOST, CERTIFICATE_SECONDS, CONFIG_BYTES, CONFIG_DEPTH, ISSUERS, REQUESTS_PER_SECOND,
+    STATIC_TOKENS, SUBJECT_BYTES,
 };
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -213,7 +213,8 @@ impl Config {
     }
 
     fn read(text: &str) -> Result<(Self, Address)> {
-        let config: Self = serde_saphyr::from_str(text).map_err(|e| Error::usage(e.to_string()))?;
+        let config: Self =
+            seaworthy_yaml::document(text, CONFIG_DEPTH).map_err(|e| Error::usage(e.to_string()))?;
         if config.api_version != "seaworthy.dev/v1alpha1" || config.kind != "Authority" {
             return Err(Error::usage("not an Authority of seaworthy.dev/v1alpha1"));
         }

@@ -66,6 +66,8 @@ pub const STATIC_TOKENS: usize = 1_024;
 
 /// A configuration file.
 pub const CONFIG_BYTES: u64 = 1 << 20;
+/// How deep its maps and lists may stand in each other; an issuer is at three.
+pub const CONFIG_DEPTH: usize = 16;
 
 /// An identity in a certificate. RFC 5321 allows mail addresses of 254 bytes; workflow URIs are longer.
 pub const SUBJECT_BYTES: usize = 1_024;

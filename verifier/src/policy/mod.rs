@@ -312,19 +312,8 @@ impl Policy {
             message,
             hint: Some(hint.to_owned()),
         };
-        let read = serde_saphyr::from_multiple_with_options::<model::ImagePolicy>(text, yaml_options());
-        let documents = match read {
-            Ok(documents) => documents,
-            Err(error) => {
-                let at = error.location();
-                return Err(failed(vec![Problem {
-                    line: at.map(|at| at.line()),
-                    column: at.map(|at| at.column()),
-                    message: first_line(&error),
-                    hint: Some("the fields are described in docs/reference/policy.md".to_owned()),
-                }]));
-            }
-        };
+        let read = seaworthy_yaml::documents::<model::ImagePolicy>(text, YAML_DEPTH);
+        let documents = read.map_err(|error| failed(vec![Problem::unreadable(&error)]))?;
         if documents.is_empty() {
             return Err(failed(vec![whole(
                 "there is no policy in it".into(),
@@ -518,25 +507,8 @@ impl Policy {
     }
 }
 
-/// One document is small: these bounds are generous, and anchors and merge keys have no business in it.
-pub(crate) fn yaml_options() -> serde_saphyr::Options {
-    let mut options = serde_saphyr::Options::default();
-    if let Some(budget) = &mut options.budget {
-        budget.max_aliases = 0;
-        budget.max_anchors = 0;
-        budget.max_depth = 32;
-    }
-    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
-    options
-}
-
-pub(crate) fn first_line(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    // The place is told beside the message, and the library's options are not our reader's.
-    let line = line.rsplit_once(" at line ").map_or(line, |(message, _)| message);
-    line.split_once(", set DuplicateKeyPolicy").map_or(line, |(message, _)| message).to_owned()
-}
+/// How deep maps and lists of a policy or trust file may stand in each other; the deepest field is at eight.
+pub(crate) const YAML_DEPTH: usize = 32;
 
 /// What is wrong with a policy: one or more problems, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -562,6 +534,18 @@ pub struct Problem {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+impl Problem {
+    /// Where a document has another shape than a policy, or is no YAML.
+    fn unreadable(error: &seaworthy_yaml::Error) -> Self {
+        Self {
+            line: error.place().map(|at| at.line),
+            column: error.place().map(|at| at.column),
+            message: error.message().to_owned(),
+            hint: Some("the fields are described in docs/reference/policy.md".to_owned()),
+        }
+    }
 }
 
 impl fmt::Display for PolicyError {

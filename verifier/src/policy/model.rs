@@ -16,14 +16,14 @@ use std::collections::BTreeMap;
 /// A value and the place where it stands.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct At<T>(serde_saphyr::Spanned<T>);
+pub(crate) struct At<T>(seaworthy_yaml::Spanned<T>);
 
 impl<T> At<T> {
     pub(crate) fn line(&self) -> u64 {
-        self.0.referenced.line()
+        self.0.place.line
     }
     pub(crate) fn column(&self) -> u64 {
-        self.0.referenced.column()
+        self.0.place.column
     }
     pub(crate) fn get(&self) -> &T {
         &self.0.value

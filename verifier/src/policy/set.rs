@@ -4,9 +4,9 @@
 //! policies allows nothing.
 
 use super::exceptions::{self, Exception};
-use super::{Policy, PolicyError, Problem, first_line, unique_names, yaml_options};
+use super::{Policy, PolicyError, Problem, YAML_DEPTH, unique_names};
 use jiff::Timestamp;
-use serde::Deserialize;
+use seaworthy_yaml::Node;
 use std::path::Path;
 
 /// Policies and the exceptions from them.
@@ -86,16 +86,8 @@ impl PolicySet {
 }
 
 fn read_exceptions(text: &str, now: Timestamp) -> Result<Vec<Exception>, Vec<Problem>> {
-    let read = serde_saphyr::from_multiple_with_options::<exceptions::PolicyException>(text, yaml_options());
-    let documents = read.map_err(|error| {
-        let at = error.location();
-        vec![Problem {
-            line: at.map(|at| at.line()),
-            column: at.map(|at| at.column()),
-            message: first_line(&error),
-            hint: Some("the fields are described in docs/reference/policy.md".to_owned()),
-        }]
-    })?;
+    let read = seaworthy_yaml::documents::<exceptions::PolicyException>(text, YAML_DEPTH);
+    let documents = read.map_err(|error| vec![Problem::unreadable(&error)])?;
     let (mut all, mut problems) = (Vec::new(), Vec::new());
     for document in &documents {
         match exceptions::read(document, now) {
@@ -110,10 +102,6 @@ fn read_exceptions(text: &str, now: Timestamp) -> Result<Vec<Exception>, Vec<Pro
 /// so that problems are told by the line of the file. A line that begins with `---` begins a document, whatever it
 /// stands in (YAML 1.2, section 9.1.2). What is not clearly an exception is a policy, and is refused as one.
 fn split(text: &str) -> (Option<String>, Option<String>) {
-    #[derive(Deserialize)]
-    struct Kind {
-        kind: Option<String>,
-    }
     let mut pieces: Vec<String> = vec![String::new()];
     for line in text.split_inclusive('\n') {
         let marker = line
@@ -127,8 +115,11 @@ fn split(text: &str) -> (Option<String>, Option<String>) {
         }
     }
     let is_exception = |piece: &str| {
-        serde_saphyr::from_str_with_options::<Kind>(piece, yaml_options())
-            .is_ok_and(|found| found.kind.as_deref() == Some(exceptions::KIND))
+        let found = seaworthy_yaml::parse(piece, YAML_DEPTH);
+        found.is_ok_and(|found| match found.as_slice() {
+            [one] => one.get("kind").and_then(Node::text) == Some(exceptions::KIND),
+            _ => false,
+        })
     };
     let (mut policies, mut others) = (String::new(), String::new());
     let (mut some_policy, mut some_exception) = (false, false);

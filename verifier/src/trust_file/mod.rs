@@ -216,10 +216,10 @@ impl TrustFile {
                 format!("larger than {TRUST_FILE_BYTES} bytes (TRUST_FILE_BYTES)"),
             ));
         }
-        let document: TrustDoc = serde_saphyr::from_str_with_options(text, crate::policy::yaml_options())
-            .map_err(|error| {
-                let at = error.location();
-                whole(at.map(|a| a.line()), at.map(|a| a.column()), crate::policy::first_line(&error))
+        let document: TrustDoc =
+            seaworthy_yaml::document(text, crate::policy::YAML_DEPTH).map_err(|error| {
+                let at = error.place();
+                whole(at.map(|a| a.line), at.map(|a| a.column), error.message().to_owned())
             })?;
         let mut reader = Reader { problems: Vec::new() };
         let file = reader.document(&document);

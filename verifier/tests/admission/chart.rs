@@ -31,7 +31,7 @@ fn actions(text: &str) -> Vec<String> {
 #[test]
 fn every_value_is_there_and_is_used() {
     let values: Value =
-        serde_saphyr::from_str(&std::fs::read_to_string(chart().join("values.yaml")).unwrap()).unwrap();
+        seaworthy_yaml::document(&std::fs::read_to_string(chart().join("values.yaml")).unwrap(), 64).unwrap();
     let mut used = BTreeSet::new();
     for (name, text) in templates() {
         for word in
@@ -86,7 +86,7 @@ fn rendered(text: &str) -> String {
 }
 
 fn names(text: &str) -> BTreeSet<(String, String)> {
-    let all: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let all: Vec<Value> = seaworthy_yaml::documents(text, 64).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let of = |v: &Value, at: &str| v.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
     all.iter().filter(|v| v.is_object()).map(|v| (of(v, "/kind"), of(v, "/metadata/name"))).collect()
 }
@@ -130,7 +130,7 @@ fn the_schema_knows_every_value() {
 #[test]
 fn its_policies_load() {
     let values: Value =
-        serde_saphyr::from_str(&std::fs::read_to_string(chart().join("values.yaml")).unwrap()).unwrap();
+        seaworthy_yaml::document(&std::fs::read_to_string(chart().join("values.yaml")).unwrap(), 64).unwrap();
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in values["policies"].as_object().unwrap() {
         std::fs::write(dir.path().join(name), text.as_str().unwrap()).unwrap();

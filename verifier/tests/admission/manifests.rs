@@ -9,7 +9,7 @@ fn manifests() -> Vec<Value> {
     let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
     let read = |path: &std::path::PathBuf| {
-        serde_saphyr::from_multiple::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap()
+        seaworthy_yaml::documents::<Value>(&std::fs::read_to_string(path).unwrap(), 64).unwrap()
     };
     files.iter().flat_map(read).collect()
 }

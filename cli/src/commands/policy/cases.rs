@@ -10,8 +10,8 @@ use crate::yaml;
 use jiff::Timestamp;
 use seaworthy_oci::{Location, Platform, Reference};
 use seaworthy_verifier::{ImageName, Namespace, Refusal};
+use seaworthy_yaml::Spanned;
 use serde::Deserialize;
-use serde_saphyr::Spanned;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -119,7 +119,7 @@ struct Place<'a>(&'a Path);
 
 impl Place<'_> {
     fn broken<T, S>(&self, at: &Spanned<S>, message: impl std::fmt::Display, hint: &str) -> Outcome<T> {
-        let (line, column) = (at.referenced.line(), at.referenced.column());
+        let (line, column) = (at.place.line, at.place.column);
         Err(Failure::broken(format!("{}:{line}:{column}: {message}", self.0.display())).hint(hint))
     }
 
@@ -213,7 +213,7 @@ fn case(place: &Place<'_>, at: &Spanned<CaseDoc>, base: &Path, now: Option<Times
     };
     Ok(Case {
         name: doc.name.value.clone(),
-        line: at.referenced.line(),
+        line: at.place.line,
         image,
         written: doc.image.value.clone(),
         named,
