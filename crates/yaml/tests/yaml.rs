@@ -1,5 +1,7 @@
 //! What is read, what is refused, and where it is said to be.
 
+#![allow(clippy::unwrap_used)]
+
 use seaworthy_yaml::{BYTES, DOCUMENTS, NODES, Place, Spanned, document, documents, parse};
 use serde::Deserialize;
 use serde_json::{Value, json};
