@@ -118,7 +118,7 @@ fn the_schema_knows_every_value() {
         assert_eq!(schema["additionalProperties"], Value::Bool(false), "{at} takes anything");
     }
     let values: Value =
-        serde_saphyr::from_str(&std::fs::read_to_string(chart().join("values.yaml")).unwrap()).unwrap();
+        seaworthy_yaml::document(&std::fs::read_to_string(chart().join("values.yaml")).unwrap(), 64).unwrap();
     let schema: Value =
         serde_json::from_str(&std::fs::read_to_string(chart().join("values.schema.json")).unwrap()).unwrap();
     let mut found = Vec::new();
