@@ -102,6 +102,8 @@ pub const ELF_MODULES: usize = 10_000;
 pub const ELF_CAPTURES: usize = 8;
 /// The shortest file that is looked at as an executable: an ELF header and one program header.
 pub const ELF_LEAST_BYTES: u64 = 84;
+/// One segment of notes in an executable; those of distributions have 300 bytes.
+pub const ELF_NOTE_BYTES: usize = 64 << 10;
 /// Inflaters that are set up for one executable, and one more for each [`ELF_BYTES_PER_TRY`]: real ones need
 /// fewer by far, and an image of places that look like zlib must not cost hours.
 pub const ELF_TRIES: u64 = 32;

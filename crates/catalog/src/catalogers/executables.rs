@@ -25,6 +25,12 @@ pub(super) fn is_likely(path: &str) -> bool {
     matches!(path::split(path::split(path).0).1, "bin" | "sbin" | "libexec")
 }
 
+/// Whether a file is called as shared objects are: `x.so`, `x.so.1.2`.
+pub(super) fn is_shared_object(path: &str) -> bool {
+    let base = path::split(path).1;
+    base.ends_with(".so") || base.contains(".so.")
+}
+
 impl Cataloger for Go {
     fn name(&self) -> &'static str {
         "go-binary"
@@ -193,6 +199,7 @@ fn names(elf: &Elf) -> Vec<(String, String)> {
     }
     let programs = elf.programs.iter().filter_map(|p| Some((p.program()?.name.clone(), p.version.clone())));
     all.extend(programs);
+    all.extend(elf.package.iter().map(|note| (note.name.clone(), note.version.clone())));
     let crates = elf.audit.iter().flat_map(|audit| &audit.crates);
     all.extend(crates.map(|c| (c.name.clone(), c.version.clone())));
     all

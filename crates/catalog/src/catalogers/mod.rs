@@ -13,6 +13,7 @@ mod copyright;
 mod dart;
 mod deb;
 mod dotnet;
+mod elf_note;
 pub(crate) mod embedded;
 mod executables;
 mod gem;
@@ -223,6 +224,7 @@ pub(crate) const ALL: &[&dyn Cataloger] = &[
     &wordpress::Wordpress,
     // What a package owns is known by now.
     &programs::Programs,
+    &elf_note::ElfNote,
     &heads::Models,
     &heads::Kernel,
     &locks::Locks,
@@ -261,6 +263,7 @@ pub(crate) fn directory(path: &str) -> Option<Parsed> {
 pub(crate) fn proves_language_package(path: &str) -> bool {
     LANGUAGES.iter().any(|reader| reader.wants(path).is_some())
         || executables::is_likely(path)
+        || executables::is_shared_object(path)
         || crate::known::is_known(path)
         || heads::is_kernel(path)
 }
@@ -274,6 +277,7 @@ pub(crate) fn reader_of(path: &str, parsed: &Parsed) -> Option<&'static dyn Cata
         Fact::Model(_) => Some(&heads::Models),
         Fact::Kernel(_) => Some(&heads::Kernel),
         Fact::Elf(elf) if elf.go.is_empty() && !elf.programs.is_empty() => Some(&programs::Programs),
+        Fact::Elf(elf) if elf.go.is_empty() && elf.package.is_some() => Some(&elf_note::ElfNote),
         Fact::Elf(_) => Some(&executables::Go),
         _ => wanting(path).map(|(cataloger, _)| cataloger),
     }

@@ -123,9 +123,7 @@ impl Capture {
         let mut out = [0; 1024];
         while !new.is_empty() {
             let (read, written) = (self.inflate.total_in(), self.inflate.total_out());
-            let Ok(status) = self.inflate.decompress(new, &mut out, FlushDecompress::None) else {
-                return self.broken("cannot be unpacked");
-            };
+            let status = self.inflate.decompress(new, &mut out, FlushDecompress::None);
             let read = usize::try_from(self.inflate.total_in() - read).unwrap_or(usize::MAX);
             let written = usize::try_from(self.inflate.total_out() - written).unwrap_or(usize::MAX);
             self.consumed += read;
@@ -138,6 +136,8 @@ impl Capture {
             if self.text.len() > limits::AUDIT_BYTES {
                 return self.broken("is beyond AUDIT_BYTES");
             }
+            // Only now: what came before the mistake tells whether it is one, in pieces of any size.
+            let Ok(status) = status else { return self.broken("cannot be unpacked") };
             if status == Status::StreamEnd {
                 return match audit(&self.text) {
                     Ok(audit) => State::Found(audit),

@@ -16,6 +16,8 @@
 //! - **Known programs** ([`crate::known`]): the version strings of programs that have such a name. Where there is
 //!   something to look for, it is looked for to the end of the file, in Go programs too.
 //!
+//! - **Package notes** ([`Note`]): which package of a distribution the file was built for.
+//!
 //! A Go program is told by the note with its build id at its start; in it nothing of Rust is looked for,
 //! and after its own build information nothing at all. Files that are not ELF programs or shared objects
 //! (objects, kernel modules, core files among them) cost four bytes.
@@ -36,10 +38,12 @@
 
 mod auditable;
 mod go;
+mod note;
 mod paths;
 
 pub(crate) use auditable::{Audit, Linked, Role};
 pub(crate) use go::{Build, Module, Origin};
+pub(crate) use note::Note;
 
 use crate::known::{self, Matcher};
 use crate::limits;
@@ -63,10 +67,12 @@ pub(crate) struct Elf {
     pub(crate) paths: BTreeSet<(String, String)>,
     /// Known programs by their version strings.
     pub(crate) programs: Vec<known::Found>,
+    /// The package that it says it was built for.
+    pub(crate) package: Option<Note>,
     /// What was seen and could not be read.
     pub(crate) notes: Vec<String>,
 }
-pack!(struct Elf { go, audit, paths, programs, notes });
+pack!(struct Elf { go, audit, paths, programs, package, notes });
 
 impl Elf {
     /// About how many bytes this keeps in memory.
@@ -75,7 +81,8 @@ impl Elf {
         const EACH: usize = 256;
         let go: usize = self.go.iter().map(|b| b.deps.len() + b.settings.len() + 1).sum();
         let rust = self.audit.as_ref().map_or(0, |a| a.crates.len());
-        ((go + rust + self.paths.len() + self.programs.len() + self.notes.len()) * EACH) as u64
+        let each = self.paths.len() + self.programs.len() + usize::from(self.package.is_some());
+        ((go + rust + each + self.notes.len()) * EACH) as u64
     }
 }
 
@@ -93,7 +100,7 @@ enum Phase {
     Head,
     /// An executable.
     Scan,
-    /// One that has said all but which known program it is.
+    /// One that has said all but which known program it is, and for which package it was built.
     Known,
     /// Nothing more to find.
     Over,
@@ -114,7 +121,13 @@ pub(crate) struct Scanner<'a> {
     is_go: bool,
     go: Vec<go::Capture>,
     builds: Vec<(u64, Build)>,
-    old_go: bool,
+    /// Where the first build information of an older form begins.
+    old_go: Option<u64>,
+    /// Where the first that is too long begins, and what is said of it.
+    bad_go: Option<(u64, String)>,
+    /// Places that were followed because they may be build information.
+    followed: usize,
+    package: note::Notes,
     zlib: Vec<auditable::Capture>,
     /// Inflaters that were set up.
     tries: u64,
@@ -143,7 +156,10 @@ impl<'a> Scanner<'a> {
             is_go: false,
             go: Vec::new(),
             builds: Vec::new(),
-            old_go: false,
+            old_go: None,
+            bad_go: None,
+            followed: 0,
+            package: note::Notes::default(),
             zlib: Vec::new(),
             tries: 0,
             audit: None,
@@ -194,14 +210,16 @@ impl<'a> Scanner<'a> {
             let base = self.offset - carry.len() as u64;
             self.judge(&carry, carry.len(), base);
         }
-        if self.builds.is_empty() && self.old_go {
+        self.settle();
+        if self.builds.is_empty() && self.old_go.is_some() {
             self.notes.insert(
                 "built by a Go before 1.18, or with build information in another form: not read".to_owned(),
             );
         }
+        self.notes.extend(self.bad_go.take().map(|(_, why)| why));
         let own = self.own_build();
-        // The stable order keeps the embedded ones in the order of the file.
-        self.builds.sort_by_key(|(at, _)| Some(*at) != own);
+        // The others in the order of the file, whatever the order in which they were complete.
+        self.builds.sort_by_key(|(at, _)| (Some(*at) != own, *at));
         let mut go = Vec::new();
         for (at, mut build) in self.builds {
             build.origin = if Some(at) == own { Origin::Own } else { Origin::Embedded };
@@ -214,8 +232,15 @@ impl<'a> Scanner<'a> {
             self.paths.clear();
         }
         let programs = self.known.map(Matcher::finish).unwrap_or_default();
+        let package = self.package.finish().and_then(|read| match read {
+            Ok(package) => Some(package),
+            Err(why) => {
+                self.notes.insert(why);
+                None
+            }
+        });
         let notes = self.notes.into_iter().collect();
-        let elf = Elf { go, audit: self.audit, paths: self.paths, programs, notes };
+        let elf = Elf { go, audit: self.audit, paths: self.paths, programs, package, notes };
         (elf != Elf::default()).then_some(elf)
     }
 
@@ -225,6 +250,7 @@ impl<'a> Scanner<'a> {
         match Header::read(&head) {
             Some(header) => {
                 self.writable = header.writable;
+                self.package = note::Notes::new(&header.notes, header.is_big);
                 // `Go\0\0` with type 4: the build id's note (cmd/internal/buildid).
                 self.is_go = memmem::find(&head, b"\x04\0\0\0Go\0\0").is_some();
                 if memmem::find(&head, b"UPX!").is_some() {
@@ -238,11 +264,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What is left to look for is a known program.
+    /// What is left to look for is a known program and a package note.
     fn search(&mut self, bytes: &[u8]) -> More {
-        let Some(known) = &mut self.known else { return More::Enough };
-        known.feed(bytes);
-        if known.is_done() { More::Enough } else { More::Wanted }
+        self.package.feed(bytes);
+        if let Some(known) = &mut self.known {
+            known.feed(bytes);
+        }
+        let is_done = self.known.as_ref().is_none_or(Matcher::is_done) && !self.package.wants_more();
+        if is_done { More::Enough } else { More::Wanted }
     }
 
     fn scan(&mut self, bytes: &[u8]) -> More {
@@ -272,13 +301,28 @@ impl<'a> Scanner<'a> {
     }
 
     fn more(&mut self) -> More {
-        let own = self.is_go && self.builds.iter().any(|(at, _)| self.is_writable(*at));
-        if own {
-            self.phase = if self.known.is_some() { Phase::Known } else { Phase::Over };
+        if self.is_settled() {
+            self.phase = Phase::Known;
             // What came so far was searched already.
             return self.search(&[]);
         }
         More::Wanted
+    }
+
+    /// Whether a Go program has said what it is: nothing that begins behind its own build information counts, and
+    /// nothing before it is still incomplete.
+    fn is_settled(&self) -> bool {
+        let own = self.own_build().filter(|at| self.is_go && self.is_writable(*at));
+        own.is_some_and(|own| self.go.iter().all(|capture| capture.start() > own))
+    }
+
+    /// Forgets what a reader of smaller pieces would not have seen.
+    fn settle(&mut self) {
+        if let Some(own) = self.own_build().filter(|_| self.is_settled()) {
+            self.builds.retain(|(at, _)| *at <= own);
+            self.old_go.take_if(|at| *at > own);
+            self.bad_go.take_if(|(at, _)| *at > own);
+        }
     }
 
     fn is_writable(&self, at: u64) -> bool {
@@ -289,7 +333,7 @@ impl<'a> Scanner<'a> {
     /// it, or else the first.
     fn own_build(&self) -> Option<u64> {
         let places = || self.builds.iter().map(|(at, _)| *at);
-        places().find(|at| self.is_writable(*at)).or_else(|| places().next())
+        places().filter(|at| self.is_writable(*at)).min().or_else(|| places().min())
     }
 
     /// Judges the places `0..places` of `bytes`, of which the first is at the file offset `base`.
@@ -304,9 +348,14 @@ impl<'a> Scanner<'a> {
         let found: Vec<usize> = self.finders.go.find_iter(range).take_while(|at| *at < places).collect();
         for at in found {
             let offset = base + at as u64;
-            if offset.is_multiple_of(go::ALIGN) && self.go.len() < limits::ELF_CAPTURES {
-                self.follow_go(go::Capture::new(offset), bytes, base);
+            if !offset.is_multiple_of(go::ALIGN) || self.followed >= limits::ELF_CAPTURES {
+                continue;
             }
+            // What is refused at first sight is not counted: that sight is the same in pieces of any size.
+            let look = range.get(at..range.len().min(at + LOOK_BYTES)).unwrap_or_default();
+            let glance = go::Capture::new(offset).feed(look, offset);
+            self.followed += usize::from(matches!(glance, go::State::More | go::State::Found(_)));
+            self.follow_go(go::Capture::new(offset), bytes, base);
         }
         if self.is_go {
             return;
@@ -336,17 +385,16 @@ impl<'a> Scanner<'a> {
     }
 
     fn follow_go(&mut self, mut capture: go::Capture, bytes: &[u8], base: u64) {
+        let at = capture.start();
         match capture.feed(bytes, base) {
             go::State::More => self.go.push(capture),
-            go::State::Found(build) => {
-                if self.builds.len() < limits::ELF_CAPTURES {
-                    self.builds.push((capture.start(), *build));
-                }
-            }
+            go::State::Found(build) => self.builds.push((at, *build)),
             go::State::Nothing => {}
-            go::State::Old => self.old_go = true,
+            go::State::Old => self.old_go = Some(self.old_go.map_or(at, |first| first.min(at))),
             go::State::Bad(why) => {
-                self.notes.insert(why);
+                if self.bad_go.as_ref().is_none_or(|(first, _)| at < *first) {
+                    self.bad_go = Some((at, why));
+                }
             }
         }
     }
@@ -366,6 +414,9 @@ impl<'a> Scanner<'a> {
 /// What is taken from the ELF header and the program headers.
 struct Header {
     writable: Vec<(u64, u64)>,
+    /// Offset and size of segments of notes.
+    notes: Vec<(u64, u64)>,
+    is_big: bool,
 }
 
 impl Header {
@@ -396,7 +447,7 @@ impl Header {
         } else {
             (number(28, 4)?, number(42, 2)?, number(44, 2)?)
         };
-        let mut writable = Vec::new();
+        let (mut writable, mut notes) = (Vec::new(), Vec::new());
         // What is beyond the head is not looked at: linkers put the table right behind the header.
         for i in 0..count.min(64) {
             let at = usize::try_from(table.saturating_add(i * entry)).unwrap_or(usize::MAX);
@@ -410,12 +461,16 @@ impl Header {
                 break;
             };
             const PT_LOAD: u64 = 1;
+            const PT_NOTE: u64 = 4;
             const PF_W: u64 = 2;
+            if kind == PT_NOTE {
+                notes.push((offset, size));
+            }
             if kind == PT_LOAD && flags & PF_W != 0 {
                 writable.push((offset, offset.saturating_add(size)));
             }
         }
-        Some(Self { writable })
+        Some(Self { writable, notes, is_big: !little })
     }
 }
 

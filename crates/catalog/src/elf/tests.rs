@@ -156,6 +156,14 @@ fn build_information_is_bounded_at_limit_plus_one() {
     assert!(scan(&file(limit + 1), 1 << 17).unwrap().notes[0].contains("GO_BUILD_INFO_BYTES"));
 }
 
+#[test]
+fn segments_of_notes_are_bounded_at_limit_plus_one() {
+    let of = |bytes: usize| note::Notes::new(&[(0, bytes as u64)], false).segments.len();
+    assert_eq!((of(limits::ELF_NOTE_BYTES), of(limits::ELF_NOTE_BYTES + 1)), (1, 0));
+    let many = [(0, 1); note::SEGMENTS + 1];
+    assert_eq!(note::Notes::new(&many, false).segments.len(), note::SEGMENTS);
+}
+
 fn list(crates: usize) -> String {
     let each = |i: usize| {
         format!(r#"{{"name":"c{i}","version":"1.{i}.0","source":"crates.io","dependencies":[{}]}}"#, i / 2)
@@ -204,6 +212,41 @@ fn broken_lists_are_said_and_others_are_not() {
 }
 
 #[test]
+fn a_list_that_breaks_within_its_first_lines_is_said_in_pieces_of_any_size() {
+    let mut stored = zlib(&list(9), 0);
+    let last = stored.len() - 1;
+    stored[last] ^= 1;
+    let broken = found(&elf(3, &[(5000, &stored), (9000, b"end")])).unwrap();
+    assert_eq!(broken.notes, ["cargo-auditable's list cannot be unpacked"]);
+}
+
+#[test]
+fn what_begins_behind_a_programs_own_build_information_does_not_count() {
+    let info = |name: &str| build_info("go1.22.1", &format!("path\t{name}\nmod\t{name}\tv1.0.0\t\n"));
+    let mut old = info("old");
+    old[15] = 0;
+    let id = b"\x04\0\0\0\x04\0\0\0\x04\0\0\0Go\0\0id..";
+    let (own, later) = (info("own"), info("later"));
+    let file =
+        elf(3, &[(200, id), (DATA, &own), (DATA + 4096, &later), (DATA + 8192, &old), (DATA + 9000, b"end")]);
+    let elf = found(&file).unwrap();
+    assert_eq!(elf.go.iter().map(|b| b.path.as_deref().unwrap()).collect::<Vec<_>>(), ["own"]);
+    assert!(elf.notes.is_empty());
+}
+
+#[test]
+fn build_informations_are_bounded_at_limit_plus_one() {
+    let each = |i: usize| (DATA + 512 * i, build_info("go1.22.1", &format!("mod\tm{i}\tv1.0.0\t\n")));
+    let count = |n: usize| {
+        let all: Vec<_> = (0..n).map(each).collect();
+        let all: Vec<(usize, &[u8])> = all.iter().map(|(at, info)| (*at, info.as_slice())).collect();
+        found(&elf(3, &all)).unwrap().go.len()
+    };
+    assert_eq!(count(limits::ELF_CAPTURES), limits::ELF_CAPTURES);
+    assert_eq!(count(limits::ELF_CAPTURES + 1), limits::ELF_CAPTURES);
+}
+
+#[test]
 fn inflaters_are_bounded_at_limit_plus_one() {
     // Plausible to the first glance, and another text.
     let other = zlib("{\"pretty\": 1}", 0);
@@ -236,7 +279,7 @@ proptest! {
         piece in 1_usize..6000,
     ) {
         let parts: Vec<(usize, &[u8])> =
-            parts.iter().map(|(at, part)| (64 + 56 + at / 16 * 16, part.as_slice())).collect();
+            parts.iter().map(|(at, part)| (64 + 56 + at / 8 * 8, part.as_slice())).collect();
         let mut file = elf(2, &parts);
         if spoilt {
             file[4..64].copy_from_slice(&head[4..]);

@@ -130,6 +130,46 @@ fn what_a_distribution_owns_is_contained_in_it() {
 }
 
 #[test]
+fn a_package_note_names_what_was_copied_in_without_its_package() {
+    let busctl = || recorded("binaries/busctl.elf");
+    let copied = Tar::default().file("opt/tools/busctl", busctl()).file("opt/tools/other", busctl());
+    let image = read(&[copied.clone().gzip()]);
+    assert_eq!(names(&image), ["systemd 252.38-1~deb12u1"]);
+    let package = package(&image, "systemd");
+    assert_eq!(
+        package.purl.as_deref(),
+        Some("pkg:deb/debian/systemd@252.38-1~deb12u1?arch=amd64&distro=debian")
+    );
+    assert_eq!(package.properties["seaworthy:confidence"], "elf-note");
+    assert_eq!(package.found_by.as_deref(), Some("elf-note"));
+    assert_eq!(package.evidence.len(), 2);
+
+    // Notes name the source package: what was built of it is there, so nothing is added, wherever the file stands.
+    let built = "Package: libsystemd0\nStatus: install ok installed\nArchitecture: amd64\nSource: systemd\n";
+    let status = |version: &str| format!("{built}Version: {version}\n\n");
+    let image = read(&[copied.clone().file(STATUS, status("252.38-1~deb12u1")).gzip()]);
+    assert_eq!(names(&image), ["libsystemd0 252.38-1~deb12u1"]);
+    // Another version of it was copied in, beside a file that the package owns.
+    let owned = copied
+        .file(STATUS, status("252.39-1"))
+        .file("var/lib/dpkg/info/libsystemd0.list", "/usr/lib/x/libsystemd.so.0.35.0\n")
+        .file("usr/lib/x/libsystemd.so.0.35.0", busctl());
+    let image = read(&[owned.gzip()]);
+    assert_eq!(names(&image), ["libsystemd0 252.39-1", "systemd 252.38-1~deb12u1"]);
+    let note = image.packages.iter().find(|p| p.name == "systemd").unwrap();
+    assert_eq!(note.evidence.len(), 2);
+}
+
+#[test]
+fn a_broken_package_note_is_a_gap() {
+    let mut broken = recorded("binaries/busctl.elf");
+    let at = broken.windows(7).position(|w| w == b"\"name\":").unwrap();
+    broken[at + 1] = b'N';
+    let image = read(&[Tar::default().file("opt/busctl", broken).gzip()]);
+    assert_eq!(gaps(&image), ["/opt/busctl: a package note without a proper name and version"]);
+}
+
+#[test]
 fn a_program_that_ends_with_the_layer_is_an_error_and_not_a_finding() {
     let whole = Tar::default().file("a", recorded("go-syft.elf")).end();
     let cut = Tar(whole[..9000].to_vec()).0;

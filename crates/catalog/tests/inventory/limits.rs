@@ -182,7 +182,6 @@ const UNTRIED: &[&str] = &[
     "FIELD_BYTES",
     "AUDIT_BYTES",
     "AUDIT_EDGES",
-    "ELF_CAPTURES",
     "ELF_LEAST_BYTES",
     "CACHE_BYTES",
 ];
