@@ -41,6 +41,11 @@ WHERE = {
     "installed.json": "composer",
     ".deps.json": "dotnet",
     "package-lock.json": "lock",
+    "busctl.elf": "note",
+    ".ko": "module",
+    ".ko.xz": "module-xz",
+    ".dll": "pe",
+    "notifu.exe": "pe",
 }
 # Where testdata/ has none of a kind: the smallest that means something.
 SMALL = {

@@ -54,6 +54,10 @@ const FILES: &[(&str, &str)] = &[
     ("dart", "root/.pub-cache/hosted/pub.dev/x-1/pubspec.yaml"),
     ("vcpkg", "srv/vcpkg/status"),
     ("wordpress", "srv/wp-content/plugins/x/x.php"),
+    ("note", "usr/bin/app"),
+    ("module", "lib/modules/6/kernel/x.ko"),
+    ("module-xz", "lib/modules/6/kernel/x.ko.xz"),
+    ("pe", "srv/x.dll"),
 ];
 
 const OS: (&str, &[u8]) = ("etc/os-release", b"ID=debian\nVERSION_ID=12\n");

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Sums, Table};
 use crate::pack::{Pack, pack, take};
 use crate::path::{self, Name};
+use crate::pe;
 use crate::stage;
 use crate::tar::{Entry, Kind, Reader, Tail};
 use crate::{DiffIds, limits};
@@ -489,9 +490,9 @@ impl<'a> Walk<'a> {
     /// A file that no cataloger wants by its name may be an executable that says what is in it.
     fn executable(&mut self, path: String, content: &mut dyn Content) -> Result<()> {
         let mut scanner = Scanner::new(&path);
-        let mut head = Head::new(&path);
-        content.show(&mut |bytes| match (scanner.feed(bytes), head.feed(bytes)) {
-            (More::Enough, false) => ControlFlow::Break(()),
+        let (mut head, mut pe) = (Head::new(&path), pe::Scanner::default());
+        content.show(&mut |bytes| match (scanner.feed(bytes), head.feed(bytes), pe.feed(bytes)) {
+            (More::Enough, false, false) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })?;
         let (kept, bytes) = match head.finish() {
@@ -499,9 +500,15 @@ impl<'a> Walk<'a> {
             Some(Ok(parsed)) => (Kept::Parsed(Arc::new(parsed)), 1024),
             Some(Err(why)) => (Kept::Unread(why), 0),
             None => {
-                let Some(found) = scanner.finish() else { return Ok(()) };
-                let bytes = found.weight();
-                (Kept::Parsed(Arc::new(Parsed::executable(found))), bytes)
+                let (parsed, bytes) = if let Some(image) = pe.finish() {
+                    // Headers, and strings that are bounded each.
+                    (Parsed::windows(image), 2048)
+                } else {
+                    let Some(found) = scanner.finish() else { return Ok(()) };
+                    let bytes = found.weight();
+                    (Parsed::executable(found), bytes)
+                };
+                (Kept::Parsed(Arc::new(parsed)), bytes)
             }
         };
         if self.facts.kept.len() >= limits::LAYER_WANTED_FILES

@@ -33,11 +33,13 @@ pub mod limits;
 mod memory;
 mod pack;
 mod path;
+mod pe;
 mod single;
 mod squash;
 mod stage;
 mod tar;
 mod tree;
+mod window;
 
 pub use cache::Cache;
 pub use error::{Error, ErrorKind, Result};

@@ -121,6 +121,10 @@ pub const EMBEDDED_SBOM_BYTES: u64 = 32 << 20;
 pub const EMBEDDED_SBOM_PACKAGES: usize = 20_000;
 /// The start of a model or a kernel; the metadata of models come before their vocabulary, within a few kilobytes.
 pub const MODEL_HEAD_BYTES: usize = 1 << 20;
+/// A kernel module, packed and unpacked; the largest of distributions (amdgpu) has 25 MiB.
+pub const MODULE_BYTES: u64 = 64 << 20;
+/// The resources of a PE file, in which its version stands; those of browsers have 5 MiB of pictures and texts.
+pub const PE_RESOURCE_BYTES: usize = 8 << 20;
 /// Directories within directories of a file system: each costs one call for every part of its path.
 pub const DIRECTORY_DEPTH: usize = 256;
 /// An archive of packages that is read as a single file: it is held while it is read.

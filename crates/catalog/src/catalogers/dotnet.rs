@@ -28,8 +28,18 @@ pub(crate) struct Library {
     sha512: Option<String>,
     /// Names.
     dependencies: Vec<String>,
+    /// Names of files that it brings, in lower case.
+    files: Vec<String>,
 }
-pack!(struct Library { name, version, kind, sha512, dependencies });
+pack!(struct Library { name, version, kind, sha512, dependencies, files });
+
+impl Library {
+    /// Names of the files that the library is in, in lower case.
+    pub(super) fn file_names(&self) -> impl Iterator<Item = String> {
+        let own = self.name.to_ascii_lowercase();
+        [format!("{own}.dll"), format!("{own}.exe")].into_iter().chain(self.files.iter().cloned())
+    }
+}
 
 impl Cataloger for Dotnet {
     fn name(&self) -> &'static str {
@@ -41,7 +51,7 @@ impl Cataloger for Dotnet {
         super::About {
             reads: "`*.deps.json`",
             gives: "libraries, the SHA-512 of packages, edges, the parts of the runtime in self-contained applications",
-            cannot_know: "licences; single-file applications",
+            cannot_know: "licences; single-file applications; assemblies without a list, which `pe` tells",
         }
     }
 
@@ -103,12 +113,18 @@ fn libraries(content: &[u8]) -> Result<Parsed, String> {
         return Err(format!("{} libraries, more than the limit of {}", all.len(), limits::DATABASE_PACKAGES));
     }
     let mut needs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut notes = Vec::new();
     let targets = json.get("targets").and_then(Value::as_object).into_iter().flatten();
     for (library, target) in targets.filter_map(|(_, target)| target.as_object()).flatten() {
         let names = target.get("dependencies").and_then(Value::as_object).into_iter().flatten();
         let known = needs.entry(library).or_default();
         let room = limits::DEPENDENCIES.saturating_sub(known.len());
+        let assets = ["runtime", "native", "resources", "runtimeTargets"];
+        let assets = assets.iter().filter_map(|kind| target.get(*kind)?.as_object()).flatten();
+        let brought = files.entry(library).or_default();
+        let left = limits::DEPENDENCIES.saturating_sub(brought.len());
+        brought.extend(assets.map(|(path, _)| crate::path::split(path).1.to_ascii_lowercase()).take(left));
         let named = target.get("dependencies").and_then(Value::as_object).map_or(0, |all| all.len());
         notes.extend(dependencies_left_out(library, known.len() + named));
         known.extend(names.map(|(name, _)| plain_name(name).to_owned()).take(room));
@@ -135,6 +151,7 @@ fn libraries(content: &[u8]) -> Result<Parsed, String> {
             kind,
             sha512: sha512.and_then(hex),
             dependencies,
+            files: files.remove(key.as_str()).unwrap_or_default(),
         });
     }
     Ok(Parsed { fact: Fact::Dotnet(found), notes })

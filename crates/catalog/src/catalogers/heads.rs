@@ -294,7 +294,7 @@ impl Cataloger for Kernel {
         super::About {
             reads: "`vmlinuz*`, `bzImage*`: the version in the header of x86 kernels",
             gives: "kernels that no distribution's package owns, with the line about their build",
-            cannot_know: "kernels of other architectures; modules; patches",
+            cannot_know: "kernels of other architectures; patches",
         }
     }
 

@@ -23,12 +23,14 @@ mod homebrew;
 pub(crate) mod java;
 mod locks;
 mod lua;
+mod modules;
 mod nix;
 mod npm;
 mod ocaml;
 mod opkg;
 mod os_release;
 mod pacman;
+mod pe;
 mod pear;
 mod perl;
 mod portage;
@@ -90,8 +92,12 @@ pub(crate) enum Fact {
     Sbom(Box<embedded::Claims>),
     /// A machine-learning model.
     Model(Box<Package>),
+    /// The version information of a PE file.
+    Pe(Box<crate::pe::Image>),
     /// A kernel.
     Kernel(Box<Package>),
+    /// A kernel's module.
+    Module(Box<modules::Module>),
     /// A file that looks like a package's and is none.
     Nothing,
 }
@@ -116,7 +122,9 @@ pack!(
         Elf(found),
         Sbom(found),
         Model(found),
+        Pe(found),
         Kernel(found),
+        Module(found),
         Nothing,
     }
 );
@@ -136,6 +144,15 @@ impl Parsed {
     pub(crate) fn executable(mut elf: Elf) -> Self {
         let notes = std::mem::take(&mut elf.notes);
         Self { fact: Fact::Elf(Box::new(elf)), notes }
+    }
+}
+
+impl Parsed {
+    /// A program of Windows or .NET, or why what it says of itself could not be read.
+    pub(crate) fn windows(image: Result<crate::pe::Image, String>) -> Self {
+        let (image, notes) =
+            image.map_or_else(|why| (Default::default(), vec![why]), |image| (image, Vec::new()));
+        Self { fact: Fact::Pe(Box::new(image)), notes }
     }
 }
 
@@ -225,8 +242,10 @@ pub(crate) const ALL: &[&dyn Cataloger] = &[
     // What a package owns is known by now.
     &programs::Programs,
     &elf_note::ElfNote,
+    &pe::Pe,
     &heads::Models,
     &heads::Kernel,
+    &modules::Modules,
     &locks::Locks,
     &embedded::Embedded,
 ];
@@ -252,6 +271,7 @@ const LANGUAGES: &[&dyn Cataloger] = &[
     &haskell::Haskell,
     &beam::Beam,
     &wordpress::Wordpress,
+    &modules::Modules,
 ];
 
 /// The package that a directory is by its name alone.
@@ -264,6 +284,7 @@ pub(crate) fn proves_language_package(path: &str) -> bool {
     LANGUAGES.iter().any(|reader| reader.wants(path).is_some())
         || executables::is_likely(path)
         || executables::is_shared_object(path)
+        || pe::is_named(path)
         || crate::known::is_known(path)
         || heads::is_kernel(path)
 }
@@ -276,6 +297,7 @@ pub(crate) fn reader_of(path: &str, parsed: &Parsed) -> Option<&'static dyn Cata
         }
         Fact::Model(_) => Some(&heads::Models),
         Fact::Kernel(_) => Some(&heads::Kernel),
+        Fact::Pe(_) => Some(&pe::Pe),
         Fact::Elf(elf) if elf.go.is_empty() && !elf.programs.is_empty() => Some(&programs::Programs),
         Fact::Elf(elf) if elf.go.is_empty() && elf.package.is_some() => Some(&elf_note::ElfNote),
         Fact::Elf(_) => Some(&executables::Go),

@@ -7,6 +7,7 @@
 
 use crate::limits;
 use crate::pack::pack;
+use crate::window::Window;
 use memchr::memmem;
 use serde_json::Value;
 
@@ -38,8 +39,7 @@ pack!(struct Note { kind, name, version, architecture, os, os_version, cpe });
 pub(super) struct Notes {
     /// The file offset of the next byte to come.
     offset: u64,
-    /// Where each segment begins, how long it is, and what is there of it.
-    pub(super) segments: Vec<(u64, usize, Vec<u8>)>,
+    pub(super) segments: Vec<Window>,
     is_big: bool,
 }
 
@@ -48,28 +48,22 @@ impl Notes {
     pub(super) fn new(segments: &[(u64, u64)], is_big: bool) -> Self {
         let bounded = segments.iter().filter_map(|(at, size)| {
             let size = usize::try_from(*size).ok().filter(|n| *n <= limits::ELF_NOTE_BYTES)?;
-            Some((*at, size, Vec::new()))
+            Some(Window::new(*at, size))
         });
         Self { offset: 0, segments: bounded.take(SEGMENTS).collect(), is_big }
     }
 
     /// Whether a segment is still to come.
     pub(super) fn wants_more(&self) -> bool {
-        self.segments.iter().any(|(at, size, _)| at.saturating_add(*size as u64) > self.offset)
+        self.segments.iter().any(|segment| segment.end() > self.offset)
     }
 
     /// Takes the next bytes of the file.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let start = self.offset;
         self.offset = start.saturating_add(bytes.len() as u64);
-        for (at, size, have) in &mut self.segments {
-            let next = at.saturating_add(have.len() as u64);
-            if have.len() < *size
-                && let Some(skip) = next.checked_sub(start).and_then(|n| usize::try_from(n).ok())
-                && let Some(new) = bytes.get(skip..)
-            {
-                have.extend_from_slice(new.get(..new.len().min(*size - have.len())).unwrap_or_default());
-            }
+        for segment in &mut self.segments {
+            segment.feed(bytes, start);
         }
     }
 
@@ -81,7 +75,7 @@ impl Notes {
         };
         let kind = if self.is_big { KIND.to_be_bytes() } else { KIND.to_le_bytes() };
         let needle = [&kind[..], OWNER].concat();
-        for (_, _, bytes) in &self.segments {
+        for bytes in self.segments.iter().map(Window::bytes) {
             let Some(at) = memmem::find(bytes, &needle) else { continue };
             // The sizes of owner and content stand before the type (System V ABI, "Note Section").
             let size = at.checked_sub(4).and_then(|from| number(bytes.get(from..at)?));

@@ -133,6 +133,7 @@ fn every_limit_has_a_test() {
         include_str!("hostile.rs"),
         include_str!("rpm.rs"),
         include_str!("java.rs"),
+        include_str!("binaries.rs"),
         include_str!("executables.rs"),
         include_str!("limits.rs"),
         include_str!("packages.rs"),
@@ -144,6 +145,7 @@ fn every_limit_has_a_test() {
         include_str!("../../src/path.rs"),
         include_str!("../../src/files/mod.rs"),
         include_str!("../../src/elf/tests.rs"),
+        include_str!("../../src/pe.rs"),
     );
     for (limit, test) in ELSEWHERE {
         assert!(sources.contains(&format!("fn {test}()")), "{limit}: no test is called {test}");
