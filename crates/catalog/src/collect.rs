@@ -117,6 +117,13 @@ impl<'v> Collector<'v> {
         self.proofs.push((handle, evidence));
     }
 
+    /// What is said of the package behind `handle` elsewhere; what it says itself stays.
+    pub(crate) fn describe(&mut self, handle: usize, key: &str, value: &str) {
+        if let Some(draft) = self.drafts.get_mut(handle) {
+            draft.package.properties.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+
     /// Whether a package brought the file at this place.
     pub(crate) fn is_owned(&self, place: &str) -> bool {
         self.owners.contains_key(place)

@@ -80,6 +80,8 @@ pub const PACKAGE_JSON_BYTES: u64 = 1 << 20;
 pub const DEPENDENCIES: usize = 10_000;
 /// A Debian copyright file; the longest in Debian 12 has 1.6 MiB and is an outlier.
 pub const COPYRIGHT_BYTES: u64 = 2 << 20;
+/// A zipped Python egg: it is held while it is read. The largest have 30 MiB.
+pub const EGG_BYTES: u64 = 64 << 20;
 /// A Python `METADATA` or `PKG-INFO`, long description included.
 pub const METADATA_BYTES: u64 = 4 << 20;
 /// An `os-release`.

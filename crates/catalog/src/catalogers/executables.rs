@@ -39,20 +39,27 @@ impl Cataloger for Go {
     #[cfg(test)]
     fn about(&self) -> super::About {
         super::About {
-            reads: "ELF programs and shared objects, by Go's build information (Go 1.18 and later), stripped ones too",
-            gives: "main module, modules with replacements followed, `stdlib`, build settings without flags, programs embedded in others (`go:embedded`)",
-            cannot_know: "licences; which module needs which; the modules of programs built without module information (a gap says so)",
+            reads: "ELF programs and shared objects, stripped ones too: Go's build information (Go 1.18 and later); the modules between its marks (before 1.18); without modules, the names of source files (GOPATH and vendored builds)",
+            gives: "main module, modules with replacements followed, `stdlib`, build settings without flags, programs embedded in others (`go:embedded`); from names of source files, modules marked `seaworthy:confidence` = `path-evidence`, with a version where the module cache named it",
+            cannot_know: "licences; which module needs which; the version of Go before 1.18; versions of modules in programs built without module information (a gap says so), and which of their directories is a module on hosts of its own",
         }
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
         for (path, last, elf) in executables(view) {
+            by_paths(&mut Found::new(view, out, path, last), elf);
             for build in &elf.go {
                 let mut found = Found::new(view, out, path, last);
                 found.origin = build.origin;
                 found.go(build);
-                if build.main.is_none() && build.deps.is_empty() && build.origin == Origin::Own {
-                    let why = "a Go program without module information: its modules are not known";
+                if !build.names_modules() && build.origin == Origin::Own {
+                    let why = match elf.go_paths.is_empty() {
+                        true => "a Go program without module information: its modules are not known",
+                        false => {
+                            "a Go program without module information: its modules are those of its source files' \
+                             names, most without version"
+                        }
+                    };
                     out.gap(format!("/{path}"), why, self.name());
                 }
                 if build.left_out > 0 {
@@ -61,6 +68,16 @@ impl Cataloger for Go {
                 }
             }
         }
+    }
+}
+
+/// Modules that names of source files tell.
+fn by_paths(found: &mut Found<'_, '_>, elf: &Elf) {
+    for (path, version) in &elf.go_paths {
+        let version = (!version.is_empty()).then(|| version.clone());
+        let mut package = Package::new(Ecosystem::Golang, path, version);
+        package.properties.insert(CONFIDENCE.into(), "path-evidence".into());
+        found.add(package);
     }
 }
 
@@ -192,6 +209,7 @@ impl<'a, 'v> Found<'a, 'v> {
 
 fn names(elf: &Elf) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = elf.paths.iter().cloned().collect();
+    all.extend(elf.go_paths.iter().cloned());
     for build in &elf.go {
         let modules = build.main.iter().chain(&build.deps);
         all.extend(modules.map(|m| (m.path.clone(), m.version.clone())));

@@ -28,7 +28,8 @@ impl Cataloger for Programs {
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
         for (path, last, elf) in executables(view) {
-            if out.is_owned(path) {
+            // A package note says more about the same file.
+            if out.is_owned(path) || elf.package.is_some() {
                 continue;
             }
             for found in &elf.programs {

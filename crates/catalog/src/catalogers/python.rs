@@ -1,7 +1,8 @@
 //! Python: distributions that are installed, by their own metadata.
 //!
-//! Reads `*.dist-info/METADATA`, `*.egg-info/PKG-INFO`, `*.egg-info` files and `EGG-INFO/PKG-INFO` of eggs
-//! (packaging.python.org, "Core metadata specifications"). `direct_url.json` says where an editable or
+//! Reads `*.dist-info/METADATA`, `*.egg-info/PKG-INFO`, `*.egg-info` files and `EGG-INFO/PKG-INFO` of eggs, also of those
+//! that are still zipped (packaging.python.org, "Core metadata specifications"). `*.egg-link` names the directory of what
+//! was installed to be edited, where its metadata stand. `direct_url.json` says where an editable or
 //! direct install came from.
 //!
 //! `Requires-Dist` becomes an edge where the distribution is installed, first in the same directory, then
@@ -9,6 +10,7 @@
 //! `platform_system` are made for Linux; every other comparison (the Python version, say) counts as true:
 //! an edge to something installed is the likelier truth.
 
+use super::java::zip::{Archive, Budget};
 use super::{Cataloger, Fact, Parsed, dependencies_left_out, field};
 use crate::collect::Collector;
 use crate::pack::pack;
@@ -54,6 +56,7 @@ pack!(
     }
 );
 
+const EGG_LINK: &str = ".egg-link";
 const DIRECT_URL: &str = "direct_url.json";
 
 impl Cataloger for Python {
@@ -64,7 +67,7 @@ impl Cataloger for Python {
     #[cfg(test)]
     fn about(&self) -> super::About {
         super::About {
-            reads: "`*.dist-info/METADATA`, `*.egg-info`, `direct_url.json`",
+            reads: "`*.dist-info/METADATA`, `*.egg-info`, `*.egg` (also zipped), `*.egg-link`, `direct_url.json`",
             gives: "distributions with licence, author, dependencies, origin",
             cannot_know: "packages that were copied without metadata",
         }
@@ -78,6 +81,8 @@ impl Cataloger for Python {
             DIRECT_URL if above.ends_with(".dist-info") => Some(limits::DIRECT_URL_BYTES),
             "PKG-INFO" if above.ends_with(".egg-info") || above == "EGG-INFO" => Some(limits::METADATA_BYTES),
             base if base.len() > 9 && base.ends_with(".egg-info") => Some(limits::METADATA_BYTES),
+            base if base.len() > 4 && base.ends_with(".egg") => Some(limits::EGG_BYTES),
+            base if base.len() > EGG_LINK.len() && base.ends_with(EGG_LINK) => Some(limits::DIRECT_URL_BYTES),
             _ => None,
         }
     }
@@ -85,6 +90,18 @@ impl Cataloger for Python {
     fn parse(&self, path: &str, content: &[u8]) -> Result<Parsed, String> {
         if path.ends_with(DIRECT_URL) {
             return direct_url(content).map(|found| Fact::DirectUrl(found).into());
+        }
+        if path.ends_with(EGG_LINK) {
+            let text = String::from_utf8_lossy(content);
+            let target = text.lines().next().and_then(field).ok_or("an egg-link that leads nowhere")?;
+            return Ok(Fact::Beside(vec![target]).into());
+        }
+        let unzipped;
+        let mut content = content;
+        if path.ends_with(".egg") {
+            let Some(metadata) = egg(content)? else { return Ok(Fact::Nothing.into()) };
+            unzipped = metadata;
+            content = &unzipped;
         }
         let text = String::from_utf8_lossy(content);
         let found = dist(&text)?;
@@ -124,8 +141,9 @@ impl Cataloger for Python {
             let site = if base == "METADATA" || base == "PKG-INFO" { path::split(info).0 } else { info };
             near.entry((site, normal(&dist.name))).or_insert(handle);
             anywhere.entry(normal(&dist.name)).or_insert(handle);
-            found.push((handle, site, dist));
+            found.push((handle, site, dist.as_ref()));
         }
+        edited(view, &found, out);
         for (handle, site, dist) in found {
             for name in &dist.requires {
                 if let Some(to) = near.get(&(site, name.clone())).or_else(|| anywhere.get(name)) {
@@ -134,6 +152,47 @@ impl Cataloger for Python {
             }
         }
     }
+}
+
+/// What an `*.egg-link` leads to was installed to be edited.
+fn edited(view: &View, found: &[(usize, &str, &Dist)], out: &mut Collector<'_>) {
+    for (path, last, parsed) in view.parsed().filter(|(path, ..)| path.ends_with(EGG_LINK)) {
+        let Fact::Beside(target) = &parsed.fact else { continue };
+        let Some(target) = target.first().and_then(|t| t.strip_prefix('/')) else { continue };
+        let place = view.resolve(target.trim_end_matches('/'));
+        // The project that the link is called after, where a directory has several.
+        let name = path::split(path).1.strip_suffix(EGG_LINK).map(normal).unwrap_or_default();
+        let there = |site: &str| place.as_deref() == Some(site);
+        match found.iter().find(|(_, site, dist)| there(site) && normal(&dist.name) == name) {
+            Some((handle, ..)) => {
+                out.prove(*handle, view.evidence(path, last));
+                out.describe(*handle, "python:editable", "true");
+            }
+            None => {
+                let why = format!(
+                    "leads to /{}, where no metadata of it were found",
+                    path::shown(target.as_bytes())
+                );
+                out.gap(format!("/{path}"), why, Python.name());
+            }
+        }
+    }
+}
+
+/// The metadata in a zipped egg; `None` where it has none, as eggs of other tools.
+fn egg(content: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let archive = Archive::open(content).ok_or("an egg that is no zip archive")?;
+    let mut budget = Budget { entries: limits::JAR_ENTRIES, bytes: limits::EGG_BYTES as usize };
+    let mut found = None;
+    archive.entries(&mut budget, &mut |_, entry| {
+        if entry.name == "EGG-INFO/PKG-INFO" {
+            found.get_or_insert(entry);
+        }
+    })?;
+    let limit = limits::METADATA_BYTES as usize;
+    let read = found.map(|entry| archive.read(&entry, limit, &mut budget)).transpose();
+    read.map(|bytes| bytes.map(std::borrow::Cow::into_owned))
+        .map_err(|why| format!("PKG-INFO of an egg: {why}"))
 }
 
 fn since(view: &View, path: &str, dist: &Dist) -> Option<usize> {

@@ -2,10 +2,13 @@
 //!
 //! 32 bytes: the magic, the size of a pointer, flags. Flag 2 says that two strings follow, each after its
 //! length as a varint: the version of Go, and the modules between two marks of 16 bytes. Programs of Go
-//! before 1.18 hold pointers instead, which cannot be followed in a stream: that is said.
+//! before 1.18 hold pointers instead, which cannot be followed in a stream; their modules are found by the marks
+//! around them, and the version of Go is not.
 
 use crate::limits;
 use crate::pack::pack;
+use crate::window::Window;
+use memchr::memmem;
 
 /// How it begins.
 pub(super) const MAGIC: &[u8] = b"\xff Go buildinf:";
@@ -66,6 +69,13 @@ pub(crate) struct Module {
 }
 pack!(struct Module { path, version, sum, replaces });
 
+impl Build {
+    /// Whether it names a module.
+    pub(crate) fn names_modules(&self) -> bool {
+        self.main.is_some() || !self.deps.is_empty()
+    }
+}
+
 pub(super) enum State {
     More,
     Nothing,
@@ -124,6 +134,59 @@ impl Capture {
             Part::Whole(modules, _) => State::Found(Box::new(build(go, modules))),
             Part::More => State::More,
             Part::Bad => State::Bad("Go build information beyond GO_BUILD_INFO_BYTES".to_owned()),
+        }
+    }
+}
+
+/// The mark before the modules, and the one behind them (`runtime/debug/mod.go`).
+pub(super) const BEFORE: &[u8] = b"\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\xd6\x18\xe6";
+const BEHIND: &[u8] = b"\xf9\x32\x43\x31\x86\x18\x20\x72\x00\x82\x42\x10\x41\x16\xd8\xf2";
+
+/// The first modules between marks, wherever they stand.
+#[derive(Default)]
+pub(super) struct Marked {
+    start: Option<u64>,
+    window: Window,
+    searched: usize,
+    build: Option<Build>,
+}
+
+impl Marked {
+    /// Where they begin.
+    pub(super) fn start(&self) -> Option<u64> {
+        self.start
+    }
+
+    /// Where they begin, if they are complete and name modules.
+    pub(super) fn known_from(&self) -> Option<u64> {
+        self.start.filter(|_| self.build.as_ref().is_some_and(Build::names_modules))
+    }
+
+    pub(super) fn into_build(self) -> Option<Build> {
+        self.build
+    }
+
+    /// A mark stands at this offset.
+    pub(super) fn begin(&mut self, at: u64) {
+        self.start = Some(at);
+        self.window = Window::new(at, limits::GO_BUILD_INFO_BYTES);
+    }
+
+    /// Takes what is new in `bytes`, whose first is at the file offset `base`.
+    pub(super) fn feed(&mut self, bytes: &[u8], base: u64) {
+        if self.start.is_none() || self.build.is_some() {
+            return;
+        }
+        self.window.feed(bytes, base);
+        let all = self.window.bytes();
+        // The mark may have begun in what was searched.
+        let from = self.searched.saturating_sub(MARK_BYTES).min(all.len());
+        if let Some(at) = all.get(from..).and_then(|new| memmem::find(new, BEHIND)) {
+            let modules = all.get(..from + at + MARK_BYTES).unwrap_or_default();
+            self.build = Some(build("", modules));
+            self.window = Window::default();
+        } else {
+            self.searched = all.len();
         }
     }
 }

@@ -7,6 +7,8 @@
 //!   holds its two strings inline. No section header is needed, so stripped programs are read as well. The
 //!   program headers, which stand at the start of a file, tell which of several is the program's own (it is
 //!   in a writable segment) and which belongs to a program embedded in it.
+//!   Where there is none of that form, the modules stand between marks of 16 bytes (older programs), or the names of
+//!   source files tell modules, most without version: less certain, and said so.
 //! - **Rust**: `.dep-v0` of cargo-auditable is a zlib stream, and section headers stand at the end of a file.
 //!   Instead of them, each possible zlib header is judged by the next few bytes: a dynamic block must begin
 //!   with a complete code (one in some ten thousand random places does), and only then is it inflated, and
@@ -38,6 +40,7 @@
 
 mod auditable;
 mod go;
+mod go_paths;
 mod note;
 mod paths;
 
@@ -49,7 +52,7 @@ use crate::known::{self, Matcher};
 use crate::limits;
 use crate::pack::pack;
 use memchr::{memchr_iter, memmem};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of the start that are looked at as a whole: the ELF header, program headers and notes.
 const HEAD_BYTES: usize = 4096;
@@ -61,6 +64,8 @@ const LOOK_BYTES: usize = 256;
 pub(crate) struct Elf {
     /// Build information of Go: the program's own first, then those of programs embedded in it.
     pub(crate) go: Vec<Build>,
+    /// Modules that names of source files tell, with version or an empty one; empty where modules are known.
+    pub(crate) go_paths: BTreeSet<(String, String)>,
     /// What cargo-auditable left.
     pub(crate) audit: Option<Audit>,
     /// Crates that panic paths name; empty where there is an audit.
@@ -72,7 +77,7 @@ pub(crate) struct Elf {
     /// What was seen and could not be read.
     pub(crate) notes: Vec<String>,
 }
-pack!(struct Elf { go, audit, paths, programs, package, notes });
+pack!(struct Elf { go, go_paths, audit, paths, programs, package, notes });
 
 impl Elf {
     /// About how many bytes this keeps in memory.
@@ -81,7 +86,10 @@ impl Elf {
         const EACH: usize = 256;
         let go: usize = self.go.iter().map(|b| b.deps.len() + b.settings.len() + 1).sum();
         let rust = self.audit.as_ref().map_or(0, |a| a.crates.len());
-        let each = self.paths.len() + self.programs.len() + usize::from(self.package.is_some());
+        let each = self.paths.len()
+            + self.go_paths.len()
+            + self.programs.len()
+            + usize::from(self.package.is_some());
         ((go + rust + each + self.notes.len()) * EACH) as u64
     }
 }
@@ -125,6 +133,10 @@ pub(crate) struct Scanner<'a> {
     old_go: Option<u64>,
     /// Where the first that is too long begins, and what is said of it.
     bad_go: Option<(u64, String)>,
+    /// Modules of Go between marks.
+    marked: go::Marked,
+    /// Modules by names of source files, and where the first such name ends.
+    go_paths: BTreeMap<(String, String), u64>,
     /// Places that were followed because they may be build information.
     followed: usize,
     package: note::Notes,
@@ -139,6 +151,8 @@ pub(crate) struct Scanner<'a> {
 
 struct Finders {
     go: memmem::Finder<'static>,
+    marked: memmem::Finder<'static>,
+    source: memmem::Finder<'static>,
     registry: memmem::Finder<'static>,
 }
 
@@ -158,6 +172,8 @@ impl<'a> Scanner<'a> {
             builds: Vec::new(),
             old_go: None,
             bad_go: None,
+            marked: go::Marked::default(),
+            go_paths: BTreeMap::new(),
             followed: 0,
             package: note::Notes::default(),
             zlib: Vec::new(),
@@ -167,6 +183,8 @@ impl<'a> Scanner<'a> {
             notes: BTreeSet::new(),
             finders: Finders {
                 go: memmem::Finder::new(go::MAGIC),
+                marked: memmem::Finder::new(go::BEFORE),
+                source: memmem::Finder::new(go_paths::NEEDLE),
                 registry: memmem::Finder::new(paths::NEEDLE),
             },
         }
@@ -211,10 +229,22 @@ impl<'a> Scanner<'a> {
             self.judge(&carry, carry.len(), base);
         }
         self.settle();
-        if self.builds.is_empty() && self.old_go.is_some() {
-            self.notes.insert(
-                "built by a Go before 1.18, or with build information in another form: not read".to_owned(),
-            );
+        let marked = std::mem::take(&mut self.marked);
+        if let Some(from) = marked.known_from() {
+            self.go_paths.retain(|_, at| *at < from);
+        }
+        if self.builds.is_empty() {
+            // Of another program that is embedded, if anything: this one would have its own.
+            let marked = marked.start().zip(marked.into_build()).filter(|_| self.is_go);
+            self.builds.extend(marked.filter(|(_, build)| build.names_modules()));
+            if self.old_go.is_some() {
+                let why = "built by a Go before 1.18, or with build information in another form: its version, \
+                           which is that of the standard library, is not known";
+                self.notes.insert(why.to_owned());
+            }
+        }
+        if self.builds.iter().any(|(_, build)| build.names_modules()) {
+            self.go_paths.clear();
         }
         self.notes.extend(self.bad_go.take().map(|(_, why)| why));
         let own = self.own_build();
@@ -240,7 +270,8 @@ impl<'a> Scanner<'a> {
             }
         });
         let notes = self.notes.into_iter().collect();
-        let elf = Elf { go, audit: self.audit, paths: self.paths, programs, package, notes };
+        let go_paths = self.go_paths.into_keys().collect();
+        let elf = Elf { go, go_paths, audit: self.audit, paths: self.paths, programs, package, notes };
         (elf != Elf::default()).then_some(elf)
     }
 
@@ -321,6 +352,7 @@ impl<'a> Scanner<'a> {
         if let Some(own) = self.own_build().filter(|_| self.is_settled()) {
             self.builds.retain(|(at, _)| *at <= own);
             self.old_go.take_if(|at| *at > own);
+            self.go_paths.retain(|_, at| *at <= own);
             self.bad_go.take_if(|(at, _)| *at > own);
         }
     }
@@ -358,7 +390,7 @@ impl<'a> Scanner<'a> {
             self.follow_go(go::Capture::new(offset), bytes, base);
         }
         if self.is_go {
-            return;
+            return self.judge_go(range, places, base);
         }
         for at in memchr_iter(auditable::FIRST, bytes.get(..places).unwrap_or_default()) {
             let rest = bytes.get(at..).unwrap_or_default();
@@ -380,6 +412,30 @@ impl<'a> Scanner<'a> {
                 && self.paths.len() < limits::ELF_MODULES
             {
                 self.paths.insert(found);
+            }
+        }
+    }
+
+    /// What a Go program says besides its build information. It stands before that, so that what newer programs
+    /// say twice is known by then.
+    fn judge_go(&mut self, range: &[u8], places: usize, base: u64) {
+        self.marked.feed(range, base);
+        if self.marked.start().is_none()
+            && let Some(at) = self.finders.marked.find(range).filter(|at| *at < places)
+        {
+            self.marked.begin(base + at as u64);
+            self.marked.feed(range, base);
+        }
+        // What is known makes the names needless, from there on.
+        let until = self.marked.known_from().map_or(places, |from| {
+            places.min(usize::try_from(from.saturating_sub(base)).unwrap_or(usize::MAX))
+        });
+        for at in self.finders.source.find_iter(range).take_while(|at| *at < until) {
+            let look = range.get(at..range.len().min(at + LOOK_BYTES));
+            if let Some(found) = look.and_then(go_paths::read)
+                && self.go_paths.len() < limits::ELF_MODULES
+            {
+                self.go_paths.entry(found).or_insert(base + at as u64);
             }
         }
     }

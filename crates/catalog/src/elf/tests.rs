@@ -164,6 +164,29 @@ fn segments_of_notes_are_bounded_at_limit_plus_one() {
     assert_eq!(note::Notes::new(&many, false).segments.len(), note::SEGMENTS);
 }
 
+/// The note with a build id of Go.
+const GO_ID: &[u8] = b"\x04\0\0\0\x04\0\0\0\x04\0\0\0Go\0\0id..";
+
+fn marked(modules: &str) -> Vec<u8> {
+    const BEHIND: &[u8] = b"\xf9\x32\x43\x31\x86\x18\x20\x72\0\x82\x42\x10\x41\x16\xd8\xf2";
+    [go::BEFORE, modules.as_bytes(), BEHIND].concat()
+}
+
+#[test]
+fn modules_between_marks_and_by_names_of_files() {
+    let names = b"x.go\0fmt/print.go\0golang.org/x/sys@v0.1.0/unix/a.go\0github.com/a/b/c.go\0";
+    let file = |marked: &[u8]| found(&elf(2, &[(200, GO_ID), (4500, marked), (6000, names), (9000, b"end")]));
+    let with = file(&marked(MODULES)).unwrap();
+    assert_eq!((with.go.len(), with.go[0].deps.len(), with.go_paths.len()), (1, 3, 0));
+    let both = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let wanted = BTreeSet::from([both("github.com/a/b", ""), both("golang.org/x/sys", "v0.1.0")]);
+    for without in [marked("path\tx\n"), marked(MODULES)[..100].to_vec(), Vec::new()] {
+        assert_eq!(file(&without).unwrap().go_paths, wanted);
+    }
+    // No Go program, so that these are somebody else's texts.
+    assert_eq!(found(&elf(2, &[(4500, &marked(MODULES)), (6000, names), (9000, b"end")])), None);
+}
+
 fn list(crates: usize) -> String {
     let each = |i: usize| {
         format!(r#"{{"name":"c{i}","version":"1.{i}.0","source":"crates.io","dependencies":[{}]}}"#, i / 2)
@@ -225,10 +248,11 @@ fn what_begins_behind_a_programs_own_build_information_does_not_count() {
     let info = |name: &str| build_info("go1.22.1", &format!("path\t{name}\nmod\t{name}\tv1.0.0\t\n"));
     let mut old = info("old");
     old[15] = 0;
-    let id = b"\x04\0\0\0\x04\0\0\0\x04\0\0\0Go\0\0id..";
     let (own, later) = (info("own"), info("later"));
-    let file =
-        elf(3, &[(200, id), (DATA, &own), (DATA + 4096, &later), (DATA + 8192, &old), (DATA + 9000, b"end")]);
+    let file = elf(
+        3,
+        &[(200, GO_ID), (DATA, &own), (DATA + 4096, &later), (DATA + 8192, &old), (DATA + 9000, b"end")],
+    );
     let elf = found(&file).unwrap();
     assert_eq!(elf.go.iter().map(|b| b.path.as_deref().unwrap()).collect::<Vec<_>>(), ["own"]);
     assert!(elf.notes.is_empty());
@@ -273,13 +297,20 @@ proptest! {
             ".{0,300}".prop_map(|text| build_info("go1.22.1", &text)),
             (0_u32..10).prop_map(|level| zlib(&list(9), level)),
             Just(b"/index.crates.io-6f17d22bba15001f/a-1.0.0/src/".to_vec()),
+            Just(b".go\0github.com/a/b/c.go\0golang.org/x/sys@v1.0.0/a.go\0".to_vec()),
+            ".{0,300}".prop_map(|text| marked(&text)),
+            Just(marked(MODULES)),
         ]), 0..6),
         head in any::<[u8; 64]>(),
         spoilt in any::<bool>(),
         piece in 1_usize..6000,
+        is_go in any::<bool>(),
     ) {
-        let parts: Vec<(usize, &[u8])> =
+        let mut parts: Vec<(usize, &[u8])> =
             parts.iter().map(|(at, part)| (64 + 56 + at / 8 * 8, part.as_slice())).collect();
+        if is_go {
+            parts.push((136, GO_ID));
+        }
         let mut file = elf(2, &parts);
         if spoilt {
             file[4..64].copy_from_slice(&head[4..]);

@@ -1,4 +1,4 @@
-//! Binaries that say what they are: kernel modules, PE files.
+//! Binaries that say what they are: kernel modules, PE files, zipped eggs.
 
 use crate::support::*;
 use seaworthy_catalog::limits;
@@ -129,4 +129,28 @@ fn version_information_that_is_not_there_is_a_gap() {
     let at = whole.windows(6).position(|w| w == b"V\0S\0_\0").unwrap();
     let image = read(&[Tar::default().file("a.exe", &whole[..at + 100]).gzip()]);
     assert_eq!(gaps(&image), ["/a.exe: version information that stands outside of the file's resources"]);
+}
+
+#[test]
+fn eggs_that_are_still_zipped_and_links_to_what_is_edited() {
+    let egg = || recorded("harbor_pilot-1.4.2-py3.11.egg");
+    let site = "usr/lib/python3.11/site-packages";
+    let image = read(&[Tar::default().file(&format!("{site}/harbor_pilot-1.4.2-py3.11.egg"), egg()).gzip()]);
+    assert_eq!(names(&image), ["harbor-pilot 1.4.2"]);
+    assert_eq!(package(&image, "harbor-pilot").license.declared, ["MIT"]);
+
+    let linked = |target: &str| {
+        Tar::default()
+            .file("src/pilot/harbor_pilot.egg-info/PKG-INFO", "Name: harbor-pilot\nVersion: 2.0\n")
+            .file(&format!("{site}/harbor-pilot.egg-link"), format!("{target}\n."))
+            .gzip()
+    };
+    let image = read(&[linked("/src/pilot")]);
+    let pilot = package(&image, "harbor-pilot");
+    assert_eq!((pilot.evidence.len(), pilot.properties["python:editable"].as_str()), (2, "true"));
+    assert!(gaps(&read(&[linked("/src/other")]))[0].contains("leads to /src/other, where no metadata"));
+
+    // A directory of that name is unpacked; a file that is no archive is said.
+    let broken = Tar::default().file(&format!("{site}/x.egg"), "no zip").file(&format!("{site}/y.egg/z"), "");
+    assert_eq!(gaps(&read(&[broken.gzip()])), [format!("/{site}/x.egg: an egg that is no zip archive")]);
 }

@@ -129,6 +129,37 @@ fn what_a_distribution_owns_is_contained_in_it() {
     assert!(contained.iter().all(|r| r.from == deb.id));
 }
 
+/// A program that was cut down, unpacked.
+fn cut(name: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let packed = recorded(&format!("binaries/{name}"));
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut out).unwrap();
+    out
+}
+
+#[test]
+fn modules_of_programs_of_go_before_1_18_stand_between_marks() {
+    let image = read(&[Tar::default().file("bin/esbuild", cut("esbuild-0.14.0.elf.gz")).gzip()]);
+    let wanted = ["github.com/evanw/esbuild -", "golang.org/x/sys v0.0.0-20210908233432-aa78b53d3365"];
+    assert_eq!(names(&image), wanted);
+    assert_eq!(package(&image, "golang.org/x/sys").properties.get("seaworthy:confidence"), None);
+    assert_eq!(image.relationships.len(), 1);
+    assert!(gaps(&image)[0].contains("/bin/esbuild: built by a Go before 1.18"), "{:?}", gaps(&image));
+}
+
+#[test]
+fn modules_of_programs_built_from_gopath_by_the_names_of_their_files() {
+    let image = read(&[Tar::default().file("bin/direnv", cut("direnv.elf.gz")).gzip()]);
+    let library = package(&image, "stdlib").version.clone().unwrap();
+    let modules =
+        ["github.com/BurntSushi/toml", "github.com/direnv/direnv", "golang.org/x/mod", "golang.org/x/sys"];
+    let mut wanted: Vec<String> = modules.iter().map(|m| format!("{m} -")).collect();
+    wanted.push(format!("stdlib {library}"));
+    assert_eq!(names(&image), wanted);
+    assert!(modules.iter().all(|m| package(&image, m).properties["seaworthy:confidence"] == "path-evidence"));
+    assert!(gaps(&image)[0].contains("most without version"));
+}
+
 #[test]
 fn a_package_note_names_what_was_copied_in_without_its_package() {
     let busctl = || recorded("binaries/busctl.elf");

@@ -23,6 +23,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 
 /// Files whose size is bounded, by the name of the limit.
 const SIZES: &[(&str, u64, &str)] = &[
+    ("EGG_BYTES", limits::EGG_BYTES, "lib/x.egg"),
     ("DATABASE_BYTES", limits::DATABASE_BYTES, "var/lib/dpkg/status"),
     ("DATABASE_BYTES", limits::DATABASE_BYTES, "lib/apk/db/installed"),
     ("RPM_DATABASE_BYTES", limits::RPM_DATABASE_BYTES, "var/lib/rpm/rpmdb.sqlite"),
