@@ -1,4 +1,5 @@
-//! What packages record about their files: dpkg's lists and MD5 sums, apk's and rpm's databases, Python's `RECORD`.
+//! What packages record about their files: dpkg's lists and MD5 sums, apk's and rpm's databases, Python's `RECORD`, the
+//! lists of pacman, Portage, conda and opkg.
 //!
 //! Kept as it stands until the layers are laid on each other, since only the last of a file's versions counts; rpm's
 //! databases, which are large, as the part that is about files. A line that makes no sense claims nothing.
@@ -35,6 +36,17 @@ pub(super) enum Role {
     Apk,
     Rpm,
     PythonRecord,
+    /// `local/*/files` of pacman, `CONTENTS` of Portage, `conda-meta/*.json`, `info/NAME.list` of opkg.
+    System(System),
+}
+
+/// Whose list it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum System {
+    Pacman,
+    Portage,
+    Conda,
+    Opkg,
 }
 
 pub(super) fn role(path: &str) -> Option<Role> {
@@ -47,6 +59,10 @@ pub(super) fn role(path: &str) -> Option<Role> {
         ("dpkg", "info" | "status.d", name) if name.ends_with(".md5sums") => Some(Role::DpkgSums),
         ("apk", "db", "installed") => Some(Role::Apk),
         (_, dir, "RECORD") if dir.ends_with(".dist-info") => Some(Role::PythonRecord),
+        ("local", _, "files") if above.ends_with("lib/pacman/local") => Some(Role::System(System::Pacman)),
+        (_, _, "CONTENTS") if path.contains("var/db/pkg/") => Some(Role::System(System::Portage)),
+        (_, "conda-meta", name) if name.ends_with(".json") => Some(Role::System(System::Conda)),
+        ("opkg", "info", name) if name.ends_with(".list") => Some(Role::System(System::Opkg)),
         _ if rpm::is_database(path) => Some(Role::Rpm),
         _ => None,
     }
@@ -191,6 +207,68 @@ pub(super) fn apk(text: &str) -> Vec<(&str, Vec<Line<Option<Recorded>>>)> {
     found
 }
 
+/// What conda recorded of the files that it linked.
+#[derive(serde::Deserialize)]
+struct Linked {
+    paths_data: Option<LinkedPaths>,
+    #[serde(default)]
+    files: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct LinkedPaths {
+    #[serde(default)]
+    paths: Vec<LinkedPath>,
+}
+
+#[derive(serde::Deserialize)]
+struct LinkedPath {
+    #[serde(rename = "_path")]
+    path: String,
+    sha256: Option<String>,
+    /// Where the prefix was written into the file, which then is another one than was packed.
+    sha256_in_prefix: Option<String>,
+    prefix_placeholder: Option<String>,
+}
+
+/// The files in the list at `path`, relative to the root.
+pub(super) fn system(system: System, path: &str, text: &str) -> Vec<Line<Option<Recorded>>> {
+    let relative = |file: &str| (!file.is_empty() && !file.ends_with('/')).then(|| (file.to_owned(), None));
+    match system {
+        System::Pacman => {
+            let lines = text.lines().skip_while(|line| *line != "%FILES%").skip(1);
+            lines.take_while(|line| !line.is_empty()).filter_map(relative).collect()
+        }
+        // `obj /path md5 mtime`; the path may hold blanks.
+        System::Portage => {
+            let object = |line: &str| {
+                let mut words = line.strip_prefix("obj /")?.rsplitn(3, ' ');
+                let (_, sum) = (words.next()?, words.next()?);
+                Some((words.next()?.to_owned(), Recorded::from_hex(sum)))
+            };
+            text.lines().filter_map(object).collect()
+        }
+        System::Opkg => {
+            let files = text.lines().filter_map(|line| line.split('\t').next()?.strip_prefix('/'));
+            files.filter_map(relative).collect()
+        }
+        System::Conda => {
+            let Ok(linked) = serde_json::from_str::<Linked>(text) else { return Vec::new() };
+            let prefix = path::split(path::split(path).0).0;
+            let paths = linked.paths_data.map(|data| data.paths).unwrap_or_default();
+            if paths.is_empty() {
+                return linked.files.iter().map(|file| (path::join(prefix, file), None)).collect();
+            }
+            let file = |one: LinkedPath| {
+                let packed = one.sha256.filter(|_| one.prefix_placeholder.is_none());
+                let sum = one.sha256_in_prefix.or(packed);
+                (path::join(prefix, &one.path), sum.as_deref().and_then(Recorded::from_hex))
+            };
+            paths.into_iter().map(file).collect()
+        }
+    }
+}
+
 /// `Q1` and SHA-1 in base64, `Q2` and SHA-256; before 2.0 MD5 in hex.
 fn apk_sum(text: &str) -> Option<Recorded> {
     if let Some(sha1) = text.strip_prefix("Q1") {
@@ -283,6 +361,9 @@ mod tests {
         fn never_panics(text in "([PFRZ]:|[0-9a-f]{32}  |\"|/|\\.\\./)?[\\PC]{0,20}(,sha256=[\\PC]{0,5})?(\n[\\PC]{0,10}){0,4}") {
             let _ = (md5sums(&text).count(), conffiles(&text), diversions(&text), apk(&text));
             let _ = record("a/b", &text).count();
+            for kind in [System::Pacman, System::Portage, System::Conda, System::Opkg] {
+                let _ = system(kind, "a/b/c", &text);
+            }
             let _ = (base64(&text), apk_sum(&text), Recorded::from_hex(&text));
         }
     }

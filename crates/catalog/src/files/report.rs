@@ -7,7 +7,7 @@
 //!
 //! Bytecode that is compiled at installation is in nobody's list, and is nobody's.
 
-use super::lists::{self, Role};
+use super::lists::{self, Role, System};
 use super::{Directories, Listed, Placed, Recorded, Tree};
 use crate::squash::View;
 use crate::{limits, path};
@@ -37,6 +37,7 @@ pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &
     claims.dpkg(&lists);
     claims.apk(&lists);
     claims.rpm(&lists);
+    claims.systems(&lists);
     claims.python(&lists);
     drop(lists);
     claims.directories();
@@ -320,6 +321,40 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// pacman, Portage, conda and opkg: a list stands beside what states the package, or is in it.
+    fn systems(&mut self, all: &BTreeMap<Box<str>, Listed>) {
+        let mut by_evidence: HashMap<&str, u32> = HashMap::new();
+        for ecosystem in [Ecosystem::Alpm, Ecosystem::Ebuild, Ecosystem::Conda] {
+            let proofs = self
+                .of(ecosystem)
+                .flat_map(|(at, p)| p.evidence.iter().map(move |e| (e.path.trim_start_matches('/'), at)));
+            by_evidence.extend(proofs);
+        }
+        let opkg: HashMap<&str, u32> =
+            self.of(Ecosystem::Opkg).map(|(at, p)| (p.name.as_str(), at)).collect();
+        let view = self.view;
+        let follow = |path: &str| view.place(path);
+        let mut directories = Directories::new(&follow);
+        for (path, listed) in all {
+            let Some(Role::System(system)) = lists::role(path) else { continue };
+            let (dir, base) = path::split(path);
+            let owner = match system {
+                System::Pacman => by_evidence.get(path::join(dir, "desc").as_str()),
+                System::Portage => by_evidence.get(path::join(dir, "PF").as_str()),
+                System::Conda => by_evidence.get(path.as_ref()),
+                System::Opkg => base.strip_suffix(".list").and_then(|name| opkg.get(name)),
+            };
+            let Some(&owner) = owner else { continue };
+            for (file, sum) in lists::system(system, path, listed.text()) {
+                // Both protect what is in /etc.
+                let kind = if file.starts_with("etc/") { As::Configuration } else { As::Content };
+                if let Some(place) = directories.place(file.into()) {
+                    self.claim(owner, place, sum, kind);
+                }
+            }
+        }
+    }
+
     fn python(&mut self, all: &BTreeMap<Box<str>, Listed>) {
         let by_metadata: HashMap<&str, u32> = self
             .of(Ecosystem::Pypi)
@@ -350,6 +385,19 @@ impl<'a> Claims<'a> {
             let manifests =
                 package.evidence.iter().filter_map(|e| clean(&e.path).strip_suffix("/package.json"));
             owned.extend(manifests.map(|dir| (dir.to_owned(), at)));
+        }
+        for (ecosystem, file) in [
+            (Ecosystem::Nix, ""),
+            (Ecosystem::Alpm, "/desc"),
+            (Ecosystem::Ebuild, "/PF"),
+            (Ecosystem::Brew, "/INSTALL_RECEIPT.json"),
+            (Ecosystem::Cran, "/DESCRIPTION"),
+            (Ecosystem::Pub, "/pubspec.yaml"),
+        ] {
+            for (at, package) in self.of(ecosystem) {
+                let dirs = package.evidence.iter().filter_map(|e| clean(&e.path).strip_suffix(file));
+                owned.extend(dirs.map(|dir| (dir.to_owned(), at)));
+            }
         }
         for (at, package) in self.of(Ecosystem::Composer) {
             for evidence in &package.evidence {
@@ -392,7 +440,12 @@ impl<'a> Claims<'a> {
         for (at, package) in self.packages.iter().enumerate() {
             let has_list = matches!(
                 package.ecosystem,
-                Ecosystem::Deb | Ecosystem::Apk | Ecosystem::Rpm | Ecosystem::Composer
+                Ecosystem::Deb
+                    | Ecosystem::Apk
+                    | Ecosystem::Rpm
+                    | Ecosystem::Composer
+                    | Ecosystem::Opkg
+                    | Ecosystem::Vcpkg
             );
             let Ok(at) = u32::try_from(at) else { continue };
             if has_list || package.presence != Presence::Installed {

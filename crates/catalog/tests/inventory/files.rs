@@ -238,3 +238,51 @@ fn cached_layers_give_the_same_files() {
     assert_eq!(cold.files.len(), with(Selection::All, &layers).files.len());
     assert_eq!(run(Selection::All), cold);
 }
+
+/// Lists of other systems than dpkg's: who owns what, and what is not as it was recorded.
+#[test]
+fn lists_of_pacman_portage_conda_and_opkg() {
+    let sum = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+    let conda = format!(
+        r#"{{"name":"c","version":"1","files":["bin/c","bin/d"],"paths_data":{{"paths":[{{"_path":"bin/c","sha256":"{sum}"}},{{"_path":"bin/d","sha256":"{sum}","sha256_in_prefix":"{sum}","prefix_placeholder":"/x"}}]}}}}"#
+    );
+    let store = "nix/store/0c5rpx6x4k7ixkzbf1dzhcrjp6cyvjbp-hello-2.12";
+    let found = with(
+        Selection::All,
+        &[Tar::default()
+            .file("var/lib/pacman/local/a-1-1/desc", "%NAME%\na\n\n%VERSION%\n1-1\n")
+            .file("var/lib/pacman/local/a-1-1/files", "%FILES%\nusr/\nusr/bin/a\n\n%BACKUP%\netc/a\t0\n")
+            .file("usr/bin/a", "x")
+            .file("var/db/pkg/sys-apps/b-2/PF", "b-2")
+            .file(
+                "var/db/pkg/sys-apps/b-2/CONTENTS",
+                format!("dir /usr\nobj /usr/share/b b {MD5_X} 17\nobj /usr/share/gone {MD5_X} 17\n"),
+            )
+            .file("usr/share/b b", "y")
+            .file("opt/conda/conda-meta/c-1-0.json", conda)
+            .file("opt/conda/bin/c", "x")
+            .file("opt/conda/bin/d", "y")
+            .file("usr/lib/opkg/status", "Package: e\nVersion: 3\nStatus: install user installed\n")
+            .file("usr/lib/opkg/info/e.list", "/usr/bin/e\n")
+            .file("usr/bin/e", "x")
+            .dir(store)
+            .file(&format!("{store}/bin/hello"), "x")
+            .file("usr/bin/nobody", "x")
+            .gzip()],
+    );
+    for (path, name) in [
+        ("/usr/bin/a", "a"),
+        ("/var/lib/pacman/local/a-1-1/files", "a"),
+        ("/usr/share/b b", "sys-apps/b"),
+        ("/opt/conda/bin/c", "c"),
+        ("/usr/bin/e", "e"),
+        (&format!("/{store}/bin/hello"), "hello"),
+    ] {
+        assert_eq!(owner(&found, path), Some(name), "{path}");
+    }
+    assert_eq!(owner(&found, "/usr/bin/nobody"), None);
+    assert_eq!(file(&found, "/usr/share/b b").state, State::Changed);
+    assert_eq!(file(&found, "/opt/conda/bin/c").state, State::AsRecorded);
+    assert_eq!(file(&found, "/opt/conda/bin/d").state, State::Changed);
+    assert_eq!(findings(&found).missing_files["/usr/share/gone"], "sys-apps/b");
+}
