@@ -246,7 +246,8 @@ pub(crate) struct Speakers {
 #[derive(Debug, Args)]
 pub(crate) struct Formats {
     /// FORMAT or FORMAT=FILE, several at once: table, json, spdx-json, spdx-tag-value, spdx-3-json,
-    /// cyclonedx-json, cyclonedx-xml (both with @1.4 to @1.7), github-json. With several platforms, FILE may hold {platform}
+    /// cyclonedx-json, cyclonedx-xml (both with @1.4 to @1.7), github-json; or template=TEMPLATE[=FILE], what a template makes
+    /// of it. With several platforms, FILE may hold {platform}
     #[arg(short = 'o', long = "format", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
     pub(crate) formats: Vec<String>,
 }
@@ -255,6 +256,9 @@ pub(crate) struct Formats {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SbomCommand {
     Check(CheckSbom),
+    /// The template of '-o template', as syft and trivy have it: the same as -o template=TEMPLATE
+    #[arg(short = 't', long, value_name = "TEMPLATE")]
+    pub(crate) template: Option<String>,
     Validate(ValidateSbom),
     Convert(Convert),
     Merge(Merge),
@@ -303,7 +307,8 @@ pub(crate) struct ValidateSbom {
 #[command(after_help = "\
 Examples:
   seaworthy sbom convert app.syft.json -o spdx-json=app.spdx.json -o cyclonedx-xml@1.6=app.cdx.xml
-  seaworthy sbom convert --strict app.cdx.json -o spdx-tag-value")]
+  seaworthy sbom convert --strict app.cdx.json -o spdx-tag-value
+  seaworthy sbom convert app.spdx.json -o template=licenses.md.tmpl")]
 pub(crate) struct Convert {
     /// The SBOM; '-' reads standard input
     #[arg(value_name = "FILE")]

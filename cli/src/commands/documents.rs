@@ -92,14 +92,16 @@ fn finish(
 ) -> Outcome {
     let mut written = Vec::new();
     for output in outputs {
-        sbom::emit(output.form, output.file.as_deref(), "", inventory, printer)?;
-        let (format, aside) = match output.form {
-            Form::Document(kind) => (kind.to_string(), documents::aside(kind, inventory)?),
+        sbom::emit(&output.form, output.file.as_deref(), "", inventory, printer)?;
+        let (format, aside) = match &output.form {
+            Form::Document(kind) => (kind.to_string(), documents::aside(*kind, inventory)?),
             Form::Json => ("json".to_owned(), Losses::default()),
             Form::Table => ("table".to_owned(), Losses::default()),
+            // What a template leaves out, it leaves out because somebody wrote it so.
+            Form::Template(_) => ("template".to_owned(), Losses::default()),
         };
         if !aside.is_empty() {
-            if output.form == Form::Document(Kind::GitHub) {
+            if matches!(output.form, Form::Document(Kind::GitHub)) {
                 left.extend(&aside);
                 printer.warn(format!("{format}: left behind: {}", listed(&aside)));
             } else {
@@ -123,7 +125,7 @@ fn finish(
 fn wanted(formats: &Formats, printer: &Printer) -> Outcome<Vec<Output>> {
     if formats.formats.is_empty() {
         return Err(Failure::usage("no format was asked for").hint(format!(
-            "-o FORMAT or -o FORMAT=FILE; the formats are table, json, {}",
+            "-o FORMAT or -o FORMAT=FILE; the formats are table, json, template=TEMPLATE, {}",
             Kind::WRITTEN.join(", ")
         )));
     }

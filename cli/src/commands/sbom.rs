@@ -15,11 +15,12 @@ use seaworthy_sbom::files::Selection;
 use seaworthy_sbom::format::{Format, Layout, WriteOptions};
 use seaworthy_sbom::github;
 use seaworthy_sbom::inventory::Inventory;
-use std::path::PathBuf;
-use std::sync::Mutex;
+use seaworthy_sbom::template::Template;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// One of the forms that were asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Form {
     /// For people.
     Table,
@@ -28,6 +29,8 @@ pub(super) enum Form {
     /// A standard document.
     Document(Kind),
 }
+    /// What a template makes of it.
+    Template(Arc<Template>),
 
 /// Where one form goes.
 #[derive(Debug)]
@@ -132,6 +135,10 @@ pub(super) fn outputs(args: &Formats, printer: &Printer) -> Outcome<Vec<Output>>
     let mut outputs = Vec::new();
     for text in &args.formats {
         let (name, file) = match text.split_once('=') {
+        if let Some(rest) = text.strip_prefix("template").filter(|r| r.is_empty() || r.starts_with('=')) {
+            outputs.push(templated(rest.strip_prefix('='), args)?);
+            continue;
+        }
             Some((name, file)) if !file.is_empty() => (name, Some(file.to_owned())),
             Some((name, _)) => return Err(Failure::usage(format!("no file name after '{name}='"))),
             None => (text.as_str(), None),
@@ -144,6 +151,9 @@ pub(super) fn outputs(args: &Formats, printer: &Printer) -> Outcome<Vec<Output>>
         outputs.push(Output { form, file });
     }
     if outputs.is_empty() {
+    if args.template.is_some() && !outputs.iter().any(|o: &Output| matches!(o.form, Form::Template(_))) {
+        return Err(Failure::usage("--template goes with -o template"));
+    }
         let form = if printer.is_json() { Form::Json } else { Form::Table };
         outputs.push(Output { form, file: None });
     }
@@ -155,6 +165,30 @@ pub(super) fn outputs(args: &Formats, printer: &Printer) -> Outcome<Vec<Output>>
 }
 
 pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -> Outcome {
+/// `-o template=FILE` and `-o template=FILE=OUT`; `-t FILE -o template` as syft and trivy have it.
+fn templated(named: Option<&str>, args: &Formats) -> Outcome<Output> {
+    let hint = "-o template=FILE writes what the template FILE makes to standard output, -o template=FILE=OUT to a file";
+    let flag = args.template.as_ref().map(|name| name.strip_prefix('@').unwrap_or(name));
+    let (path, file) = match (named, flag) {
+        (Some(named), None) => match named.split_once('=') {
+            Some((path, file)) => (path, Some(file)),
+            None => (named, None),
+        },
+        (None, Some(path)) => (path, None),
+        (None, None) => return Err(Failure::usage("no template was named").hint(hint)),
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("a template is named by -o and by --template").hint(hint));
+        }
+    };
+    if path.is_empty() || file.is_some_and(str::is_empty) {
+        return Err(Failure::usage("a file name is missing behind 'template='").hint(hint));
+    }
+    let source = String::from_utf8(context::read_input(Path::new(path), "template")?)
+        .map_err(|_| Failure::broken(format!("template {path} is no text (UTF-8)")))?;
+    let template = Template::parse(path, &source)?;
+    Ok(Output { form: Form::Template(Arc::new(template)), file: file.map(str::to_owned) })
+}
+
     let outputs = outputs(&args.formats, printer)?;
     let Some(image) = &args.image else { return Err(Failure::usage("no image was named")) };
     if let Some(place) = Place::named(image) {
@@ -172,7 +206,10 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
     let many = targets.len() > 1;
     for output in &outputs {
         let names_platform = output.file.as_ref().is_some_and(|f| f.contains("{platform}"));
-        if many && !names_platform && (output.file.is_some() || matches!(output.form, Form::Document(_))) {
+        if many
+            && !names_platform
+            && (output.file.is_some() || matches!(output.form, Form::Document(_) | Form::Template(_)))
+        {
             let platforms: Vec<String> = targets.iter().map(Target::label).collect();
             return Err(Failure::usage(format!(
                 "{} has {} platforms ({}), and a document holds one",
@@ -202,7 +239,7 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
         for output in &outputs {
             write(output, &inventory, target, many, printer)?;
         }
-        if outputs.iter().any(|o| o.file.is_none() && o.form == Form::Json) {
+        if outputs.iter().any(|o| o.file.is_none() && matches!(o.form, Form::Json)) {
             all.push(inventory);
         }
     }
@@ -240,14 +277,14 @@ fn write(
     let named = output.file.as_ref().map(|f| f.replace("{platform}", &target.label().replace('/', "-")));
     match named {
         // All platforms make one JSON document; it is printed when they are all there.
-        None if output.form == Form::Json => Ok(()),
-        file => emit(output.form, file.as_deref(), &head, inventory, printer),
+        None if matches!(output.form, Form::Json) => Ok(()),
+        file => emit(&output.form, file.as_deref(), &head, inventory, printer),
     }
 }
 
 /// Writes an inventory in one form to one place; `head` stands above a table.
 pub(super) fn emit(
-    form: Form,
+    form: &Form,
     file: Option<&str>,
     head: &str,
     inventory: &Inventory,
@@ -256,8 +293,8 @@ pub(super) fn emit(
     // Documents are written as they come: with all files of an image they are larger than the inventory.
     let Some(name) = file else {
         return match form {
-            Form::Document(kind) if kind != Kind::GitHub => {
-                Ok(documents::write(kind, inventory, Layout::Pretty, printer.sink())?)
+            Form::Document(kind) if *kind != Kind::GitHub => {
+                Ok(documents::write(*kind, inventory, Layout::Pretty, printer.sink())?)
             }
             _ => {
                 printer.data(&String::from_utf8_lossy(&bytes(form, head, inventory)?));
@@ -266,12 +303,12 @@ pub(super) fn emit(
         };
     };
     context::write_file_with(&PathBuf::from(name), Access::Public, |out| match form {
-        Form::Document(kind) if kind != Kind::GitHub => {
-            Ok(documents::write(kind, inventory, Layout::Pretty, out)?)
+        Form::Document(kind) if *kind != Kind::GitHub => {
+            Ok(documents::write(*kind, inventory, Layout::Pretty, out)?)
         }
         _ => {
             let bytes = bytes(form, head, inventory)?;
-            let plain = form == Form::Table;
+            let plain = matches!(form, Form::Table);
             let bytes = if plain { anstream::adapter::strip_bytes(&bytes).into_vec() } else { bytes };
             out.write_all(&bytes).map_err(|e| Failure::local(format!("cannot write {name}: {e}")))
         }
@@ -281,7 +318,7 @@ pub(super) fn emit(
 }
 
 /// What is small, in one piece.
-fn bytes(form: Form, head: &str, inventory: &Inventory) -> Outcome<Vec<u8>> {
+fn bytes(form: &Form, head: &str, inventory: &Inventory) -> Outcome<Vec<u8>> {
     match form {
         Form::Json => Ok(json(inventory)?.into_bytes()),
         Form::Table => {
@@ -293,6 +330,7 @@ fn bytes(form: Form, head: &str, inventory: &Inventory) -> Outcome<Vec<u8>> {
 
 /// A snapshot as GitHub's API takes it from a workflow, whose runner says which run it is.
 fn snapshot(inventory: &Inventory) -> Outcome<Vec<u8>> {
+        Form::Template(template) => Ok(template.render(inventory)?),
     let says = |name: &str| std::env::var(name).unwrap_or_default();
     let run = github::Snapshot {
         job_id: says("GITHUB_RUN_ID"),

@@ -124,7 +124,7 @@ pub(super) async fn run(place: &Place, args: &Sbom, outputs: &[Output], printer:
     }
     let gaps = sbom::tell_gaps(&inventory, printer);
     for output in outputs {
-        sbom::emit(output.form, output.file.as_deref(), "", &inventory, printer)?;
+        sbom::emit(&output.form, output.file.as_deref(), "", &inventory, printer)?;
     }
     Ok(if args.strict && (gaps > 0 || !left.is_empty()) { Exit::No } else { Exit::Yes })
 }

@@ -37,6 +37,8 @@ pub mod spdx3;
 #[cfg(feature = "documents")]
 pub mod syft;
 #[cfg(feature = "documents")]
+pub mod template;
+#[cfg(feature = "documents")]
 pub mod validate;
 pub mod version;
 

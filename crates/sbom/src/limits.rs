@@ -25,3 +25,12 @@ pub const RANGE_TERMS: usize = 64;
 pub const LAYERS: usize = 1 << 10;
 /// Elements of an SPDX 3 graph or an XML document: for each package there are about thirty.
 pub const ELEMENTS: usize = 8_000_000;
+/// Bytes of one template. The longest that people share have some ten KB.
+pub const TEMPLATE_BYTES: usize = 1 << 20;
+/// Levels of a template, those of the templates that it calls included: people nest five or six.
+pub const TEMPLATE_DEPTH: usize = 64;
+/// Steps of a template: each piece that is run is one, and each eight bytes that a function makes are another. A hundred for
+/// each file of an image with half a million.
+pub const TEMPLATE_STEPS: u64 = 50_000_000;
+/// Bytes that a template writes: as much as a document may have.
+pub const TEMPLATE_OUTPUT: usize = DOCUMENT_BYTES;

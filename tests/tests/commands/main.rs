@@ -38,6 +38,7 @@ mod services;
 mod snapshots;
 mod sources;
 mod tokens;
+mod templates;
 mod torture;
 mod trust;
 mod trust_update;
