@@ -182,6 +182,8 @@ Examples:
   seaworthy sbom file:target/app.jar -o cyclonedx-json
   seaworthy sbom sbom:app.cdx.json -o table
   seaworthy sbom docker:app:1.0
+  seaworthy sbom containerd:registry.example/app:1.0@k8s.io
+  seaworthy sbom oci:build -o template=packages.csv.tmpl=packages.csv
   seaworthy sbom convert app.cdx.json -o spdx-tag-value=app.spdx"
 )]
 pub(crate) struct Sbom {
@@ -190,7 +192,8 @@ pub(crate) struct Sbom {
     pub(crate) documents: Option<SbomCommand>,
     /// The image, or dir:PATH (a directory, a mounted file system), file:PATH (an archive, a program, a lock file),
     /// sbom:FILE (an SBOM in any format that is read), docker:NAME or podman:NAME (an image that the daemon keeps; found
-    /// by DOCKER_HOST, CONTAINER_HOST and in the usual places)
+    /// by DOCKER_HOST, CONTAINER_HOST and in the usual places), containerd:NAME[@NAMESPACE] (an image in containerd's store,
+    /// read from its files as root; the namespace is CONTAINERD_NAMESPACE or default)
     #[arg(required = true, value_name = "SOURCE")]
     pub(crate) image: Option<String>,
     #[command(flatten)]
@@ -217,6 +220,9 @@ pub(crate) struct Sbom {
     /// Enter other file systems that are mounted below a directory
     #[arg(long)]
     pub(crate) enter_mounts: bool,
+    /// Where containerd keeps its things, for containerd:NAME [default: /var/lib/containerd]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) containerd_root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) platforms: Platforms,
     #[command(flatten)]
@@ -250,15 +256,15 @@ pub(crate) struct Formats {
     /// of it. With several platforms, FILE may hold {platform}
     #[arg(short = 'o', long = "format", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
     pub(crate) formats: Vec<String>,
+    /// The template of '-o template', as syft and trivy have it: the same as -o template=TEMPLATE
+    #[arg(short = 't', long, value_name = "TEMPLATE")]
+    pub(crate) template: Option<String>,
 }
 
 /// SBOM files.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SbomCommand {
     Check(CheckSbom),
-    /// The template of '-o template', as syft and trivy have it: the same as -o template=TEMPLATE
-    #[arg(short = 't', long, value_name = "TEMPLATE")]
-    pub(crate) template: Option<String>,
     Validate(ValidateSbom),
     Convert(Convert),
     Merge(Merge),

@@ -88,8 +88,12 @@ pub(crate) fn reference(text: &str) -> Outcome<Reference> {
 /// Opens `image` for reading and pins it.
 pub(crate) async fn open(image: &str, options: &OpenOptions) -> Outcome<Opened<dyn Source>> {
     let reference = reference(image)?;
-    let place = seaworthy_oci::open(&reference.location, options).await?;
-    let (pinned, raw) = seaworthy_oci::resolve(place.as_ref(), &reference).await?;
+    pinned(seaworthy_oci::open(&reference.location, options).await?, &reference).await
+}
+
+/// Pins what `reference` means in `place`.
+pub(crate) async fn pinned(place: Box<dyn Source>, reference: &Reference) -> Outcome<Opened<dyn Source>> {
+    let (pinned, raw) = seaworthy_oci::resolve(place.as_ref(), reference).await?;
     let manifest = raw.parse()?;
     Ok(Opened { place, pinned, raw, manifest })
 }
@@ -395,7 +399,10 @@ pub(crate) async fn signing(args: &Signing, options: &OpenOptions) -> Outcome<Si
 pub(crate) fn must_be_writable(location: &Location) -> Outcome<()> {
     match location {
         Location::Registry(_) | Location::Layout(_) => Ok(()),
-        Location::OciArchive(_) | Location::DockerArchive(_) | Location::Daemon { .. } => {
+        Location::OciArchive(_)
+        | Location::DockerArchive(_)
+        | Location::Daemon { .. }
+        | Location::Containerd { .. } => {
             Err(Failure::usage(format!("{location} is read-only: nothing can be attached to it"))
                 .hint("release it to a registry or an OCI layout with `release --to`"))
         }

@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::layer_cache;
 use crate::printer::{self, Printer, plain};
 use seaworthy_catalog::{HIDDEN_BY, Memory, Options, Progress, Scope};
+use seaworthy_oci::archive::containerd;
 use seaworthy_oci::{Digest, Location, OpenOptions, Source};
 use seaworthy_sbom::cpe;
 use seaworthy_sbom::declare::{self, Declaration};
@@ -28,9 +29,9 @@ pub(super) enum Form {
     Json,
     /// A standard document.
     Document(Kind),
-}
     /// What a template makes of it.
     Template(Arc<Template>),
+}
 
 /// Where one form goes.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ pub(crate) async fn inventory(
     progress.bar.finish_and_clear();
     inventory.subject.name = match target.pinned.location() {
         Location::Registry(repository) => repository.to_string(),
-        Location::Daemon { name, .. } => {
+        Location::Daemon { name, .. } | Location::Containerd { name, .. } => {
             let (name, tag) = sources::name_of_exported(name);
             inventory.subject.tag = tag;
             name
@@ -134,11 +135,11 @@ pub(crate) fn format(name: &str) -> Outcome<Format> {
 pub(super) fn outputs(args: &Formats, printer: &Printer) -> Outcome<Vec<Output>> {
     let mut outputs = Vec::new();
     for text in &args.formats {
-        let (name, file) = match text.split_once('=') {
         if let Some(rest) = text.strip_prefix("template").filter(|r| r.is_empty() || r.starts_with('=')) {
             outputs.push(templated(rest.strip_prefix('='), args)?);
             continue;
         }
+        let (name, file) = match text.split_once('=') {
             Some((name, file)) if !file.is_empty() => (name, Some(file.to_owned())),
             Some((name, _)) => return Err(Failure::usage(format!("no file name after '{name}='"))),
             None => (text.as_str(), None),
@@ -150,10 +151,10 @@ pub(super) fn outputs(args: &Formats, printer: &Printer) -> Outcome<Vec<Output>>
         };
         outputs.push(Output { form, file });
     }
-    if outputs.is_empty() {
     if args.template.is_some() && !outputs.iter().any(|o: &Output| matches!(o.form, Form::Template(_))) {
         return Err(Failure::usage("--template goes with -o template"));
     }
+    if outputs.is_empty() {
         let form = if printer.is_json() { Form::Json } else { Form::Table };
         outputs.push(Output { form, file: None });
     }
@@ -164,7 +165,6 @@ pub(super) fn outputs(args: &Formats, printer: &Printer) -> Outcome<Vec<Output>>
     Ok(outputs)
 }
 
-pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -> Outcome {
 /// `-o template=FILE` and `-o template=FILE=OUT`; `-t FILE -o template` as syft and trivy have it.
 fn templated(named: Option<&str>, args: &Formats) -> Outcome<Output> {
     let hint = "-o template=FILE writes what the template FILE makes to standard output, -o template=FILE=OUT to a file";
@@ -189,6 +189,7 @@ fn templated(named: Option<&str>, args: &Formats) -> Outcome<Output> {
     Ok(Output { form: Form::Template(Arc::new(template)), file: file.map(str::to_owned) })
 }
 
+pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -> Outcome {
     let outputs = outputs(&args.formats, printer)?;
     let Some(image) = &args.image else { return Err(Failure::usage("no image was named")) };
     if let Some(place) = Place::named(image) {
@@ -198,9 +199,13 @@ fn templated(named: Option<&str>, args: &Formats) -> Outcome<Output> {
     let files = Selection::from_name(&args.files).unwrap_or_default();
     let declaration = declaration(&args.speakers)?;
     let wanted = context::platforms(&args.platforms.platform)?;
-    let opened = match sources::of_daemon(image) {
-        Some(location) => sources::exported(location, options).await?,
-        None => context::open(image, options).await?,
+    let opened = match (sources::of_daemon(image), sources::of_containerd(image)) {
+        (Some(location), _) => sources::exported(location, options).await?,
+        (_, Some(location)) => {
+            let root = args.containerd_root.as_deref().unwrap_or(Path::new(containerd::ROOT));
+            sources::kept(location, root, &wanted, printer).await?
+        }
+        _ => context::open(image, options).await?,
     };
     let targets = context::targets(&opened, &wanted).await?;
     let many = targets.len() > 1;
@@ -325,12 +330,12 @@ fn bytes(form: &Form, head: &str, inventory: &Inventory) -> Outcome<Vec<u8>> {
             Ok(format!("{head}{}{}", table(inventory), super::files::findings(inventory)).into_bytes())
         }
         Form::Document(_) => snapshot(inventory),
+        Form::Template(template) => Ok(template.render(inventory)?),
     }
 }
 
 /// A snapshot as GitHub's API takes it from a workflow, whose runner says which run it is.
 fn snapshot(inventory: &Inventory) -> Outcome<Vec<u8>> {
-        Form::Template(template) => Ok(template.render(inventory)?),
     let says = |name: &str| std::env::var(name).unwrap_or_default();
     let run = github::Snapshot {
         job_id: says("GITHUB_RUN_ID"),

@@ -1,5 +1,5 @@
 //! What `sbom` reads beside images in registries, layouts and archives: directories, single files, SBOMs, and images that
-//! a daemon keeps.
+//! a daemon keeps, through its socket or in its store.
 //!
 //! They are named with a word before the path, because a path alone could be an image of Docker Hub. Here alone:
 //! everywhere else `docker:dind` is the image of that name, as it is in a Pod.
@@ -11,7 +11,9 @@ use crate::context::{self, Opened};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::printer::Printer;
 use seaworthy_catalog::{Mounts, Options};
+use seaworthy_oci::archive::containerd;
 use seaworthy_oci::archive::daemon::{self, Socket};
+use seaworthy_oci::{Descriptor, Manifest, Platform};
 use seaworthy_oci::{Engine, Error, ErrorKind, Location, OpenOptions, Reference, Source};
 use seaworthy_sbom::documents::Kind;
 use seaworthy_sbom::inventory::Inventory;
@@ -51,6 +53,49 @@ pub(super) fn of_daemon(text: &str) -> Option<Location> {
     })
 }
 
+/// The image of containerd's store that `text` names: `containerd:NAME[@NAMESPACE]`. What stands behind the last `@` is part of
+/// the name where it is a digest.
+pub(super) fn of_containerd(text: &str) -> Option<Location> {
+    let name = text.strip_prefix("containerd:").filter(|name| !name.starts_with("//"))?;
+    let (name, namespace) = match name.rsplit_once('@') {
+        Some((name, namespace)) if !namespace.contains(':') => (name, Some(namespace.to_owned())),
+        _ => (name, None),
+    };
+    let said = || std::env::var("CONTAINERD_NAMESPACE").ok().filter(|n| !n.is_empty());
+    let namespace = namespace.or_else(said).unwrap_or_else(|| "default".to_owned());
+    Some(Location::Containerd { namespace, name: name.to_owned() })
+}
+
+/// Opens the image at `location` in containerd's store, and leaves out the platforms of its index that are not there,
+/// unless somebody asks for them by name.
+pub(super) async fn kept(
+    location: Location,
+    root: &Path,
+    wanted: &[Platform],
+    printer: &Printer,
+) -> Outcome<Opened<dyn Source>> {
+    let place = containerd::open(&location, root).await?;
+    let mut opened = context::pinned(place, &Reference { location, tag: None, digest: None }).await?;
+    let Manifest::Index(index) = &mut opened.manifest else { return Ok(opened) };
+    if !wanted.is_empty() {
+        return Ok(opened);
+    }
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    let runnable: Vec<Descriptor> = index.runnable().cloned().collect();
+    for child in runnable {
+        let found = containerd::is_there(opened.place.as_ref(), &child).await?;
+        if found { there.push(child) } else { missing.push(child) }
+    }
+    if !there.is_empty() {
+        for child in missing {
+            let platform = child.platform.map_or_else(|| child.digest.to_string(), |p| p.to_string());
+            printer.warn(format!("not in containerd's store, and left out: {platform}"));
+        }
+        index.manifests = there;
+    }
+    Ok(opened)
+}
+
 /// Exports the image at `location` from its daemon, and pins what came.
 pub(super) async fn exported(location: Location, options: &OpenOptions) -> Outcome<Opened<dyn Source>> {
     let Location::Daemon { engine, .. } = &location else {
@@ -66,10 +111,7 @@ pub(super) async fn exported(location: Location, options: &OpenOptions) -> Outco
     let spool =
         tempfile::tempfile().map_err(|e| Failure::local(format!("cannot make a temporary file: {e}")))?;
     let place = daemon::open(&location, &socket, spool).await?;
-    let reference = Reference { location, tag: None, digest: None };
-    let (pinned, raw) = seaworthy_oci::resolve(place.as_ref(), &reference).await?;
-    let manifest = raw.parse()?;
-    Ok(Opened { place, pinned, raw, manifest })
+    context::pinned(place, &Reference { location, tag: None, digest: None }).await
 }
 
 /// What a daemon's image is called in a registry, with its tag; an identity stays what it is.
@@ -86,7 +128,11 @@ pub(super) fn name_of_exported(name: &str) -> (String, Option<String>) {
 
 /// Refuses flags that say something about directories and files alone.
 pub(super) fn is_about_an_image(args: &Sbom) -> Outcome<()> {
+    let kept = args.image.as_deref().is_some_and(|image| of_containerd(image).is_some());
     match () {
+        () if args.containerd_root.is_some() && !kept => {
+            Err(Failure::usage("--containerd-root is for images of containerd (containerd:NAME)"))
+        }
         () if args.enter_mounts => Err(Failure::usage("--enter-mounts is for directories (dir:PATH)")),
         () if args.source_name.is_some() => {
             Err(Failure::usage("--source-name is for directories and files (dir:PATH, file:PATH)"))
@@ -188,6 +234,20 @@ mod tests {
         }
         assert_eq!(name_of_exported("nginx:1"), ("docker.io/library/nginx".into(), Some("1".into())));
         assert_eq!(name_of_exported("sha256:00ff"), ("sha256:00ff".into(), None));
+    }
+
+    #[test]
+    fn an_image_of_containerd_has_a_namespace() {
+        let shown = |text: &str| of_containerd(text).map(|location| location.to_string());
+        assert_eq!(shown("containerd:nginx:1@k8s.io").as_deref(), Some("containerd:nginx:1@k8s.io"));
+        let pinned = "containerd:a/b@sha256:00ff";
+        assert_eq!(shown(&format!("{pinned}@moby")), Some(format!("{pinned}@moby")));
+        assert!(
+            matches!(of_containerd(pinned), Some(Location::Containerd { name, .. }) if name == "a/b@sha256:00ff")
+        );
+        for image in ["containerd", "containerd://x", "registry.example/containerd:1"] {
+            assert_eq!(shown(image), None, "{image}");
+        }
     }
 
     #[test]

@@ -40,6 +40,13 @@ pub enum Location {
         /// Under which name or identity.
         name: String,
     },
+    /// An image in the store of a containerd on this machine. No text is parsed to it here either.
+    Containerd {
+        /// In which of its namespaces.
+        namespace: String,
+        /// Under which name.
+        name: String,
+    },
 }
 
 /// A daemon that keeps images.
@@ -205,7 +212,7 @@ impl Location {
     /// The path on this machine, where this is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Registry(_) | Self::Daemon { .. } => None,
+            Self::Registry(_) | Self::Daemon { .. } | Self::Containerd { .. } => None,
             Self::Layout(path) | Self::OciArchive(path) | Self::DockerArchive(path) => Some(path),
         }
     }
@@ -219,6 +226,7 @@ impl fmt::Display for Location {
             Self::OciArchive(path) => write!(f, "oci-archive:{}", path.display()),
             Self::DockerArchive(path) => write!(f, "docker-archive:{}", path.display()),
             Self::Daemon { engine, name } => write!(f, "{engine}:{name}"),
+            Self::Containerd { namespace, name } => write!(f, "containerd:{name}@{namespace}"),
         }
     }
 }

@@ -262,8 +262,8 @@ pub async fn open(location: &Location, options: &OpenOptions) -> Result<Box<dyn 
             let _ = path;
             crate::archive::open(location)
         }
-        Location::Daemon { .. } => {
-            let why = "images of daemons are exported first".into();
+        Location::Daemon { .. } | Location::Containerd { .. } => {
+            let why = "images of daemons are not opened by name".into();
             Err(Error::new("open", location, ErrorKind::Unsupported(why)))
         }
         #[cfg(not(feature = "archive"))]
@@ -285,7 +285,10 @@ pub async fn open_sink(location: &Location, options: &OpenOptions) -> Result<Box
             Ok(Box::new(registry::Registry::new(repository, &options.registry)?))
         }
         Location::Layout(path) => Ok(Box::new(layout::Layout::create(path)?)),
-        Location::OciArchive(_) | Location::DockerArchive(_) | Location::Daemon { .. } => Err(Error::new(
+        Location::OciArchive(_)
+        | Location::DockerArchive(_)
+        | Location::Daemon { .. }
+        | Location::Containerd { .. } => Err(Error::new(
             "write to",
             location,
             ErrorKind::Unsupported("archives are read-only here".into()),

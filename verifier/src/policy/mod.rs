@@ -77,7 +77,7 @@ impl ImageName {
             Location::Layout(path) => local("oci", path),
             Location::OciArchive(path) => local("oci-archive", path),
             Location::DockerArchive(path) => local("docker-archive", path),
-            Location::Daemon { .. } => location.to_string(),
+            Location::Daemon { .. } | Location::Containerd { .. } => location.to_string(),
         })
     }
 

@@ -196,7 +196,7 @@ fn configs(closure: &Closure) -> Result<BTreeSet<Digest>> {
 
 /// An open bag.
 pub struct Bag {
-    archive: Archive,
+    archive: Archive<LayoutInTar>,
     contents: Contents,
     digests: BTreeSet<Digest>,
     members: BTreeSet<String>,

@@ -1,5 +1,6 @@
 //! Images in a tar file, read in place: an OCI layout (`oci-archive:`) or the output of `docker save`
-//! (`docker-archive:`), also where a daemon hands it out ([`daemon`]).
+//! (`docker-archive:`), also where a daemon hands it out ([`daemon`]); and images in the store of a containerd
+//! ([`containerd`]).
 //!
 //! Plain tar only; nothing is unpacked, and no member is held in memory. An archive with an `index.json` is
 //! read exactly like a layout directory, by the same code. An older `docker save` has no manifest, so one is
@@ -11,6 +12,8 @@
 
 #[cfg(feature = "push")]
 pub mod bag;
+mod bolt;
+pub mod containerd;
 pub mod daemon;
 mod docker;
 mod tar;
@@ -91,21 +94,21 @@ impl Store for LayoutInTar {
     }
 }
 
-/// A layout in a tar file.
+/// A store that is read like a layout: a layout in a tar file, or one image of containerd's.
 #[derive(Debug)]
-struct Archive {
-    store: Arc<LayoutInTar>,
+struct Archive<S> {
+    store: Arc<S>,
 }
 
 #[async_trait]
-impl Source for Archive {
+impl<S: Store> Source for Archive<S> {
     fn location(&self) -> &Location {
-        &self.store.location
+        self.store.location()
     }
 
     async fn manifest(&self, selector: Selector<'_>) -> Result<Option<RawManifest>> {
         let (store, selector) = (Arc::clone(&self.store), OwnedSelector::from(selector));
-        off_reactor(&self.store.location, move || store::manifest(&*store, selector.as_selector())).await
+        off_reactor(self.store.location(), move || store::manifest(&*store, selector.as_selector())).await
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<BlobReader> {
@@ -114,7 +117,7 @@ impl Source for Archive {
 
     async fn referrers(&self, subject: &Digest) -> Result<Referrers> {
         let (store, subject) = (Arc::clone(&self.store), subject.clone());
-        off_reactor(&self.store.location, move || store::referrers(&*store, &subject)).await
+        off_reactor(self.store.location(), move || store::referrers(&*store, &subject)).await
     }
 }
 

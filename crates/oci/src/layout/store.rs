@@ -28,6 +28,11 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// A blob and its size in bytes; `None` only where it is certainly not there.
     fn open(&self, digest: &Digest) -> Result<Option<(Box<dyn Read + Send>, u64)>>;
+
+    /// What people can do where a blob is not there.
+    fn remedy(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// What a manifest must be read for to find out whether it refers to something.
@@ -174,8 +179,10 @@ pub(crate) fn blob(store: &dyn Store, descriptor: &Descriptor) -> Result<BlobRea
         let kind = ErrorKind::LimitExceeded { limit: "LAYER_BYTES", value: limits::LAYER_BYTES };
         return Err(Error::new("read blob", on(), kind));
     }
-    let (reader, size) =
-        store.open(&descriptor.digest)?.ok_or_else(|| Error::new("read blob", on(), ErrorKind::NotFound))?;
+    let (reader, size) = store.open(&descriptor.digest)?.ok_or_else(|| {
+        let error = Error::new("read blob", on(), ErrorKind::NotFound);
+        Error { hint: store.remedy().map(str::to_owned), ..error }
+    })?;
     if size != descriptor.size {
         let kind = ErrorKind::SizeMismatch { expected: descriptor.size, actual: size };
         return Err(Error::new("read blob", on(), kind));
