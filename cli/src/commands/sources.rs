@@ -149,7 +149,8 @@ pub(super) async fn run(place: &Place, args: &Sbom, outputs: &[Output], printer:
     if args.scope != Scope::Squashed || args.files != "none" {
         return Err(Failure::usage("--scope and --files are for images"));
     }
-    if args.enter_mounts && !matches!(place, Place::Directory(_)) {
+    let mounts_of_no_directory = args.enter_mounts && !matches!(place, Place::Directory(_));
+    if mounts_of_no_directory || args.containerd_root.is_some() {
         is_about_an_image(args)?;
     }
     let mut left = Losses::default();

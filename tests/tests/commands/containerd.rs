@@ -67,5 +67,7 @@ fn platforms_that_are_not_there_are_left_out_aloud() {
 fn what_is_no_store_is_said() {
     let world = World::new();
     world.run("sbom --containerd-root . containerd:x").expect(5).says("--containerd-root");
-    world.run("sbom --containerd-root . oci:testdata/images/harbor").expect(2).says("images of containerd");
+    for other in ["oci:testdata/images/harbor", "dir:testdata"] {
+        world.run(&format!("sbom --containerd-root . {other}")).expect(2).says("images of containerd");
+    }
 }

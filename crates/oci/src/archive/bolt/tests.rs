@@ -125,7 +125,7 @@ proptest! {
         let file = made.file();
         let mut bolt = Bolt::open(&file).unwrap();
         for (key, wanted) in &items {
-            prop_assert_eq!(value(&mut bolt, key).as_ref(), Some(wanted));
+            prop_assert_eq!(value(&mut bolt, key), Some(wanted.clone()));
         }
         prop_assert_eq!(value(&mut bolt, &other), items.get(&other).cloned());
         let keys = bolt.keys(&bolt.root(), 1_000).unwrap();

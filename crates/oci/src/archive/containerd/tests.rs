@@ -39,14 +39,14 @@ async fn names_of_a_real_containerd_mean_what_it_says() {
     let harbor = "sha256:696dd6c7cfd90f61920253ff895ae8f55a1341033f4d3c4f441c109946745a03";
     let fleet = "sha256:16afd5cf5905d22af805f59df0aba4d1b3c84a4bbeb66e57e45bb47a2133b362";
     for (namespace, name, digest, kind) in [
-        ("default", "registry.example/harbor:1.0", harbor, media_type::OCI_MANIFEST),
-        ("k8s.io", "registry.example/fleet:1.0", fleet, media_type::OCI_INDEX),
+        ("default", "registry.example/harbor:1.0", harbor, media_type::MANIFEST),
+        ("k8s.io", "registry.example/fleet:1.0", fleet, media_type::INDEX),
         // Of eighty names, which stand in several leaves below a branch.
-        ("k8s.io", "registry.example/fleet:build-120", fleet, media_type::OCI_INDEX),
-        ("k8s.io", "registry.example/fleet:build-163", fleet, media_type::OCI_INDEX),
-        ("k8s.io", "registry.example/fleet:build-199", fleet, media_type::OCI_INDEX),
+        ("k8s.io", "registry.example/fleet:build-120", fleet, media_type::INDEX),
+        ("k8s.io", "registry.example/fleet:build-163", fleet, media_type::INDEX),
+        ("k8s.io", "registry.example/fleet:build-199", fleet, media_type::INDEX),
         // The long form of a short name.
-        ("k8s.io", "harbor:1.0", harbor, media_type::OCI_MANIFEST),
+        ("k8s.io", "harbor:1.0", harbor, media_type::MANIFEST),
     ] {
         let found = opened(store.path(), namespace, name).await.unwrap();
         assert_eq!((found.digest.to_string().as_str(), found.media_type.as_str()), (digest, kind), "{name}");
