@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 pub struct Template {
     name: String,
     body: Vec<parse::Node>,
-    defined: BTreeMap<String, Vec<parse::Node>>,
+    defined: parse::Defined,
 }
 
 impl Template {

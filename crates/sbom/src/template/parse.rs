@@ -57,7 +57,10 @@ enum Item {
     Action(usize, Vec<Token>),
 }
 
-pub(super) fn parse(source: &str) -> Parsed<(Vec<Node>, BTreeMap<String, Vec<Node>>)> {
+/// The templates that a template defines, by name.
+pub(super) type Defined = BTreeMap<String, Vec<Node>>;
+
+pub(super) fn parse(source: &str) -> Parsed<(Vec<Node>, Defined)> {
     let items = items(source)?;
     let mut parser = Parser { items: items.into_iter(), defined: BTreeMap::new(), depth: 0, loops: 0 };
     let (body, end) = parser.nodes(Within::Top)?;
@@ -267,7 +270,7 @@ type End = Option<(usize, &'static str, Vec<Token>)>;
 
 struct Parser {
     items: std::vec::IntoIter<Item>,
-    defined: BTreeMap<String, Vec<Node>>,
+    defined: Defined,
     depth: usize,
     loops: usize,
 }
