@@ -6,8 +6,8 @@
 
 use crate::catalogers::embedded::NAME as EMBEDDED;
 use crate::catalogers::{self, Cataloger};
-use crate::limits;
 use crate::squash::{State, View};
+use crate::{limits, path};
 use seaworthy_sbom::inventory::{
     Ecosystem, Evidence, Gap, Inventory, OsRelease, Package, Presence, Relationship, RelationshipKind,
 };
@@ -64,8 +64,43 @@ impl<'v> Collector<'v> {
     /// Takes a package that `layer` brought; the handle names it in relationships.
     pub(crate) fn add(&mut self, mut package: Package, layer: usize) -> usize {
         package.found_by = Some(self.found_by.to_owned());
+        self.cut(&package);
         self.drafts.push(Draft { package, layer });
         self.drafts.len() - 1
+    }
+
+    /// Says which texts of a package were too long to be taken over whole.
+    fn cut(&mut self, package: &Package) {
+        let source = package.source.as_ref().map(|source| &source.name);
+        let single = [
+            ("version", package.version.as_ref()),
+            ("supplier", package.supplier.as_ref()),
+            ("originator", package.originator.as_ref()),
+            ("copyright", package.copyright.as_ref()),
+            ("homepage", package.homepage.as_ref()),
+            ("description", package.description.as_ref()),
+            ("architecture", package.architecture.as_ref()),
+            ("source package", source),
+            ("name", Some(&package.name)),
+        ];
+        let single = single.into_iter().filter_map(|(what, text)| Some((what, text?)));
+        let licences = package.license.declared.iter().map(|text| ("licence", text));
+        let properties = package.properties.iter().map(|(key, text)| (key.as_str(), text));
+        let cut: BTreeSet<&str> = single
+            .chain(licences)
+            .chain(properties)
+            .filter(|(_, text)| catalogers::is_cut(text))
+            .map(|(what, _)| what)
+            .collect();
+        for what in cut {
+            let path = package.evidence.first().map_or_else(|| "/".to_owned(), |e| e.path.clone());
+            let name = path::shown(package.name.as_bytes());
+            let reason = format!(
+                "{name}: its {what} is longer than FIELD_BYTES ({}) and was cut",
+                limits::FIELD_BYTES
+            );
+            self.gap(path, reason, self.found_by);
+        }
     }
 
     /// `from` hangs together with `to`.

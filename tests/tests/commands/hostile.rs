@@ -6,12 +6,13 @@ use seaworthy_tests::image::{Compression, Layer, TinyImage};
 use seaworthy_tests::registry::Lab;
 use serde_json::Value;
 
-const DPKG: &[u8] = b"Package: good\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0\n\n";
-const OS: (&[u8], &[u8]) = (b"etc/os-release", b"ID=debian\nVERSION_ID=12\n");
+pub(super) const DPKG: &[u8] =
+    b"Package: good\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0\n\n";
+pub(super) const OS: (&[u8], &[u8]) = (b"etc/os-release", b"ID=debian\nVERSION_ID=12\n");
 
 /// A tar of what no honest writer makes: names as bytes, any type, any claimed size (POSIX.1-1988 ustar).
 #[derive(Default)]
-struct Tar(Vec<u8>);
+pub(super) struct Tar(Vec<u8>);
 
 impl Tar {
     fn entry(mut self, name: &[u8], kind: u8, link: &[u8], size: &[u8; 12], content: &[u8]) -> Self {
@@ -32,7 +33,7 @@ impl Tar {
         self
     }
 
-    fn file(self, name: &[u8], content: &[u8]) -> Self {
+    pub(super) fn file(self, name: &[u8], content: &[u8]) -> Self {
         let size: [u8; 12] = format!("{:011o}\0", content.len()).into_bytes().try_into().unwrap();
         self.entry(name, b'0', b"", &size, content)
     }
@@ -41,7 +42,7 @@ impl Tar {
         self.entry(name, kind, link, b"00000000000\0", b"")
     }
 
-    fn layer(mut self, compression: Compression) -> Layer {
+    pub(super) fn layer(mut self, compression: Compression) -> Layer {
         self.0.resize(self.0.len() + 1024, 0);
         Layer::from_tar(self.0, compression)
     }

@@ -17,6 +17,7 @@ mod documents;
 mod fake;
 mod guide;
 mod hostile;
+mod hostile_sbom;
 mod interop;
 mod interop_keyless;
 mod issuer;

@@ -41,7 +41,7 @@ impl Cataloger for Beam {
         let text = String::from_utf8_lossy(content);
         let base = path::split(path).1;
         if base == HEX {
-            return Ok(Fact::Beside(hex(&text)).into());
+            return Ok(hex(&text));
         }
         let text = text.lines().map(|line| if line.trim_start().starts_with('%') { "" } else { line });
         let text = text.collect::<Vec<_>>().join("\n");
@@ -93,14 +93,15 @@ fn term<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// `{<<"name">>,<<"cowboy">>}.` and the like: the word and what it says.
-fn hex(text: &str) -> Vec<String> {
+fn hex(text: &str) -> Parsed {
     let value = |key: &str| {
         let (_, rest) = text.split_once(&format!("{{<<\"{key}\">>,"))?;
         rest.split("}.").next()
     };
     let first = |key: &str| quoted(value(key)?).next().and_then(field).map(|text| format!("{key} {text}"));
     let mut lines: Vec<String> = [first("name"), first("description")].into_iter().flatten().collect();
-    let licences = quoted(value("licenses").unwrap_or_default()).take(limits::LICENCES).filter_map(field);
-    lines.extend(licences.map(|text| format!("license {text}")));
-    lines
+    let mut licences = quoted(value("licenses").unwrap_or_default()).filter_map(field);
+    lines.extend(licences.by_ref().take(limits::LICENCES).map(|text| format!("license {text}")));
+    let too_many = || format!("more than LICENCES ({}): further ones are left out", limits::LICENCES);
+    Parsed { fact: Fact::Beside(lines), notes: licences.next().map(|_| too_many()).into_iter().collect() }
 }

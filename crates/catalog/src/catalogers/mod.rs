@@ -313,17 +313,25 @@ pub(crate) fn dependencies_left_out(owner: &str, named: usize) -> Option<String>
     })
 }
 
-/// A field's text, bounded, without control characters at its ends; `None` where nothing is left.
+/// What a text ends in that was cut.
+const CUT: &str = " […]";
+
+/// A field's text, without blanks at its ends, bounded, and marked where that cut it; `None` where nothing is left.
 pub(crate) fn field(text: &str) -> Option<String> {
     let text = text.trim();
-    if text.is_empty() {
-        return None;
+    if text.len() <= limits::FIELD_BYTES {
+        return (!text.is_empty()).then(|| text.to_owned());
     }
-    let mut end = text.len().min(limits::FIELD_BYTES);
+    let mut end = limits::FIELD_BYTES - CUT.len();
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text.get(..end).map(str::to_owned)
+    text.get(..end).map(|text| [text, CUT].concat())
+}
+
+/// Whether [`field`] cut it: it is as long as that leaves a text, up to a letter of four bytes.
+pub(crate) fn is_cut(text: &str) -> bool {
+    text.len() + 4 > limits::FIELD_BYTES && text.ends_with(CUT)
 }
 
 /// Paragraphs of `Name: value` lines as Debian writes them (deb822(5)): a line that begins with a blank

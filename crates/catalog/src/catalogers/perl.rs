@@ -121,7 +121,9 @@ fn mymeta(json: &Value) -> Vec<String> {
     let texts =
         |key: &str| json.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let mut lines: Vec<String> = Vec::new();
-    lines.extend(texts("license").take(limits::LICENCES).filter_map(spdx).map(|id| format!("license {id}")));
+    // As many as there are words for licences at most.
+    let licences: std::collections::BTreeSet<&str> = texts("license").filter_map(spdx).collect();
+    lines.extend(licences.into_iter().map(|id| format!("license {id}")));
     lines.extend(texts("author").next().and_then(field).map(|author| format!("author {author}")));
     let summary = json.get("abstract").and_then(Value::as_str).and_then(field);
     lines.extend(summary.map(|text| format!("abstract {text}")));

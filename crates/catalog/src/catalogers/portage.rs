@@ -124,7 +124,11 @@ fn needed(atoms: &str) -> Vec<String> {
 fn expression(text: &str) -> Option<String> {
     let mut groups: Vec<(&str, Vec<String>)> = vec![("AND", Vec::new())];
     let mut any = "AND";
-    for word in text.split_whitespace().take(limits::LICENCES) {
+    // A part of an expression says something else than the whole: what is too long stays as it was written.
+    if text.split_whitespace().nth(limits::LICENCES).is_some() {
+        return field(text);
+    }
+    for word in text.split_whitespace() {
         match word {
             "||" => any = "OR",
             "(" if groups.len() > DEPTH => return field(text),

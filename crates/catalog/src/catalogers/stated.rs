@@ -94,9 +94,9 @@ impl Record {
         self.with(SCOPE, Some("development".to_owned()))
     }
 
-    /// With licences as written.
+    /// With licences as written; one more than there may be, so that [`List::add`] can say that it is too many.
     pub(super) fn licensed<T: AsRef<str>>(mut self, licences: impl IntoIterator<Item = T>) -> Self {
-        let named = licences.into_iter().take(limits::LICENCES).filter_map(|text| field(text.as_ref()));
+        let named = licences.into_iter().take(limits::LICENCES + 1).filter_map(|text| field(text.as_ref()));
         self.package.license.declared.extend(named);
         self
     }
@@ -166,6 +166,12 @@ impl List {
             let (name, count) = (&record.package.name, record.depends.len());
             self.notes.push(format!("{name} has {count} dependencies, more than {}", limits::DEPENDENCIES));
             record.depends.clear();
+        }
+        let licences = &mut record.package.license.declared;
+        if licences.len() > limits::LICENCES {
+            let (name, most) = (&record.package.name, limits::LICENCES);
+            self.notes.push(format!("{name} has more than LICENCES ({most}): further ones are left out"));
+            licences.truncate(most);
         }
         record.depends.sort();
         record.depends.dedup();

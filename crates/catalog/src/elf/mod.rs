@@ -380,13 +380,20 @@ impl<'a> Scanner<'a> {
         let found: Vec<usize> = self.finders.go.find_iter(range).take_while(|at| *at < places).collect();
         for at in found {
             let offset = base + at as u64;
-            if !offset.is_multiple_of(go::ALIGN) || self.followed >= limits::ELF_CAPTURES {
+            if !offset.is_multiple_of(go::ALIGN) {
                 continue;
             }
             // What is refused at first sight is not counted: that sight is the same in pieces of any size.
             let look = range.get(at..range.len().min(at + LOOK_BYTES)).unwrap_or_default();
             let glance = go::Capture::new(offset).feed(look, offset);
-            self.followed += usize::from(matches!(glance, go::State::More | go::State::Found(_)));
+            let is_counted = matches!(glance, go::State::More | go::State::Found(_));
+            if self.followed >= limits::ELF_CAPTURES {
+                if is_counted {
+                    self.notes.insert(too_many_builds());
+                }
+                continue;
+            }
+            self.followed += usize::from(is_counted);
             self.follow_go(go::Capture::new(offset), bytes, base);
         }
         if self.is_go {
@@ -528,6 +535,13 @@ impl Header {
         }
         Some(Self { writable, notes, is_big: !little })
     }
+}
+
+fn too_many_builds() -> String {
+    format!(
+        "more than ELF_CAPTURES ({}) build informations of Go: further programs in it are missed",
+        limits::ELF_CAPTURES
+    )
 }
 
 #[cfg(test)]

@@ -280,6 +280,48 @@ fn inflaters_are_bounded_at_limit_plus_one() {
 }
 
 #[test]
+fn programs_within_a_program_are_bounded_at_limit_plus_one() {
+    let info = build_info("go1.22.1", "path\tin\nmod\tin\tv1.0.0\t\n");
+    let file = |n: usize| {
+        let places: Vec<(usize, &[u8])> = (0..n).map(|i| (DATA + i * 8192, info.as_slice())).collect();
+        elf(2, &places)
+    };
+    let most = scan(&file(limits::ELF_CAPTURES), 4096).unwrap();
+    assert_eq!((most.go.len(), most.notes.len()), (limits::ELF_CAPTURES, 0));
+    let more = scan(&file(limits::ELF_CAPTURES + 1), 4096).unwrap();
+    assert_eq!(more.go.len(), limits::ELF_CAPTURES);
+    assert!(more.notes[0].contains("ELF_CAPTURES"), "{:?}", more.notes);
+}
+
+#[test]
+fn lists_of_crates_are_bounded_at_limit_plus_one() {
+    let notes = |text: &str| {
+        let found = scan(&elf(3, &[(5000, &zlib(text, 6)), (200_000, b"end")]), 1 << 17).unwrap();
+        (found.audit.is_some(), found.notes.join(" "))
+    };
+    let padded = |bytes: usize| {
+        let list = list(1);
+        let head = format!("{},\"x\":\"", list.strip_suffix('}').unwrap());
+        format!("{head}{}\"}}", "x".repeat(bytes - head.len() - 2))
+    };
+    assert_eq!(notes(&padded(limits::AUDIT_BYTES)), (true, String::new()));
+    let (read, why) = notes(&padded(limits::AUDIT_BYTES + 1));
+    assert!(!read && why.contains("AUDIT_BYTES"), "{why}");
+    let edges = |last: usize| {
+        let each = |i: usize| {
+            let count = if i == 0 { last } else { 400 };
+            let needs = vec!["0"; count].join(",");
+            format!(r#"{{"name":"c{i}","version":"1.0.0","source":"local","dependencies":[{needs}]}}"#)
+        };
+        let crates = limits::AUDIT_EDGES / 400;
+        format!(r#"{{"packages":[{}]}}"#, (0..crates).map(each).collect::<Vec<_>>().join(","))
+    };
+    assert_eq!(notes(&edges(400)), (true, String::new()));
+    let (read, why) = notes(&edges(401));
+    assert!(!read && why.contains("more than 200000 dependencies"), "{why}");
+}
+
+#[test]
 fn panic_paths_count_only_without_a_list() {
     let path = b"/root/.cargo/registry/src/index.crates.io-6f17d22bba15001f/memchr-2.7.1/src/lib.rs";
     let elf_with = |more: &[u8]| elf(3, &[(5000, path), (6000, more), (9000, b"end")]);

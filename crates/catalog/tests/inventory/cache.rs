@@ -180,6 +180,26 @@ fn more_than_the_limit_takes_away_what_was_not_used_for_longest() {
     }
 }
 
+/// Files without content take the place that they say: the limit of the program itself, and one byte more.
+#[test]
+fn the_programs_own_limit() {
+    for (more, kept) in [(0, 2), (1, 1)] {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |n: usize| {
+            let image = Built::new(&[Tar::default().file(STATUS, deb("a", &n.to_string())).gzip()]);
+            image.read_with(&with(&Cache::open(&dir.path().join("layers")).unwrap())).unwrap();
+        };
+        read(0);
+        let old = entries(dir.path()).remove(0);
+        let size = fs::metadata(&old).unwrap().len();
+        let large = File::options().append(true).open(&old).unwrap();
+        large.set_len(limits::CACHE_BYTES - size + more).unwrap();
+        large.set_modified(SystemTime::now() - Duration::from_secs(3_600)).unwrap();
+        read(1);
+        assert_eq!(entries(dir.path()).len(), kept);
+    }
+}
+
 #[test]
 fn runs_beside_each_other_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();

@@ -263,6 +263,104 @@ fn entries_are_bounded() {
     assert_eq!(names(&found), ["many -"]);
 }
 
+/// An archive of exactly `bytes` bytes.
+fn sized(bytes: usize) -> Vec<u8> {
+    let overhead = Zip::default().stored("x", b"").end().len();
+    Zip::default().stored("x", &vec![0; bytes - overhead]).end()
+}
+
+#[test]
+fn texts_of_an_archive_are_bounded_at_limit_plus_one() {
+    let maven = "META-INF/maven/g/a/";
+    for (name, most) in [
+        ("META-INF/MANIFEST.MF".to_owned(), limits::JAR_TEXT_BYTES),
+        (format!("{maven}pom.xml"), limits::JAR_TEXT_BYTES),
+        (format!("{maven}pom.properties"), limits::JAR_PROPERTIES_BYTES),
+    ] {
+        for (bytes, told) in [(most, false), (most + 1, true)] {
+            let found = image("a.jar", &Zip::default().stored(&name, &vec![b'\n'; bytes]).end());
+            let says = gaps(&found)
+                .contains(&format!("/a.jar: {name}: {bytes} bytes, more than the limit of {most}"));
+            assert_eq!(says, told, "{name}: {:?}", gaps(&found));
+        }
+    }
+}
+
+#[test]
+fn archives_in_archives_are_bounded_at_limit_plus_one() {
+    // Half as much at each level: the lowest that is read costs the least to build.
+    let depth = limits::JAR_DEPTH - 1;
+    let most = limits::JAR_NESTED_BYTES >> depth;
+    for (bytes, told) in [(most, 0), (most + 1, 1)] {
+        let mut jar = sized(bytes);
+        for level in (0..=depth).rev() {
+            jar = Zip::default().stored(&format!("level-{level}.jar"), &jar).end();
+        }
+        let found = image("outer.jar", &jar);
+        let limit = format!("bytes, more than the limit of {most}");
+        assert_eq!(gaps(&found).iter().filter(|g| g.contains(&limit)).count(), told, "{:?}", gaps(&found));
+    }
+}
+
+/// With that many poms, of which none is the archive's own.
+fn with_poms(count: usize, label: &str) -> Vec<u8> {
+    let poms = (0..count).map(|at| pom("g", &format!("{label}{at}"), "1"));
+    poms.fold(Zip::default(), |zip, (name, text)| zip.stored(&name, text.as_bytes())).end()
+}
+
+#[test]
+fn poms_are_bounded_at_limit_plus_one() {
+    for (count, told) in [(limits::JAR_POMS, 0), (limits::JAR_POMS + 1, 1)] {
+        let found = image("own-1.jar", &with_poms(count, "p"));
+        assert_eq!(
+            gaps(&found).iter().filter(|g| g.contains("JAR_POMS")).count(),
+            told,
+            "{:?}",
+            gaps(&found)
+        );
+        assert_eq!(found.packages.len(), limits::JAR_POMS + 1);
+    }
+}
+
+#[test]
+fn packages_of_an_archive_are_bounded_at_limit_plus_one() {
+    // Each archive is one package, and each pom in it another: 1 + 19 * 1,000 + 999.
+    let filled = (0..19).fold(Zip::default(), |zip, at| {
+        zip.stored(&format!("part{at}-1.jar"), &with_poms(999, &format!("p{at}x")))
+    });
+    for (last, told) in [(998, 0), (999, 1)] {
+        let jar = filled.clone().stored("last-1.jar", &with_poms(last, "q")).end();
+        let found = image("outer-1.jar", &jar);
+        assert_eq!(found.packages.len(), limits::JAR_PACKAGES);
+        let says = gaps(&found).iter().filter(|g| g.contains("JAR_PACKAGES")).count();
+        assert_eq!(says, told, "{:?}", gaps(&found));
+    }
+    // Empty ones are no packages, but looking at them is work.
+    let names = (0..=limits::JAR_PACKAGES).map(|at| format!("{at}.jar"));
+    let many = names.fold(Zip::default(), |zip, name| zip.stored(&name, b"")).end();
+    assert!(gaps(&image("outer-1.jar", &many))[0].contains("JAR_PACKAGES"));
+}
+
+#[test]
+fn what_is_looked_at_is_bounded_by_the_archives_size() {
+    let manifest = |bytes: usize, padding: usize| {
+        Zip::default()
+            .deflated("META-INF/MANIFEST.MF", &vec![b'\n'; bytes])
+            .stored("padding", &vec![0; padding])
+            .end()
+    };
+    // As large as eight times the whole archive, and what small ones may have beside.
+    let size = 10_000;
+    let most = size * limits::JAR_READ_RATIO + limits::JAR_READ_GRACE;
+    for (bytes, told) in [(most, 0), (most + 1, 1)] {
+        let jar = manifest(bytes, size - manifest(bytes, 0).len());
+        assert_eq!(jar.len(), size);
+        let found = image("a-1.jar", &jar);
+        let says = gaps(&found).iter().filter(|g| g.contains("more bytes in archives")).count();
+        assert_eq!(says, told, "{:?}", gaps(&found));
+    }
+}
+
 #[test]
 fn bombs_are_not_inflated() {
     // 1,000 entries share a stored archive: the bytes looked at are bounded by the size of the file.

@@ -226,7 +226,7 @@ impl Walk {
     ) -> bool {
         let Some(archive) = Archive::open(bytes) else { return false };
         let mut seen = Seen::default();
-        let mut nested = Vec::new();
+        let (mut nested, mut surplus) = (Vec::new(), false);
         let mut notes = Vec::new();
         let place = |entry: &str| {
             let entry = path::shown(entry.as_bytes());
@@ -239,6 +239,8 @@ impl Walk {
                 Kind::Archive => {
                     if nested.len() < limits::JAR_PACKAGES {
                         nested.push(entry);
+                    } else {
+                        surplus = true;
                     }
                     return;
                 }
@@ -257,17 +259,20 @@ impl Walk {
             notes.push(format!("more than JAR_POMS ({}) poms in one archive", limits::JAR_POMS));
         }
         notes.into_iter().for_each(|note| self.note(note));
-        if self.found.len() >= limits::JAR_PACKAGES {
+        let (mut main, shaded) = seen.resolve(name);
+        let room = limits::JAR_PACKAGES.saturating_sub(self.found.len());
+        if surplus || shaded.len() >= room {
             self.note(format!("more than JAR_PACKAGES ({}) packages", limits::JAR_PACKAGES));
+        }
+        if room == 0 {
             return true;
         }
-        let (mut main, shaded) = seen.resolve(name);
         main.inner = inner.to_owned();
         main.parent = parent;
         main.sha256 = Some(Digest::sha256(bytes).hex().to_owned());
         let this = self.found.len();
         self.found.push(main);
-        for mut part in shaded.into_iter().take(limits::JAR_PACKAGES.saturating_sub(this + 1)) {
+        for mut part in shaded.into_iter().take(room - 1) {
             part.inner = inner.to_owned();
             part.parent = Some(this);
             self.found.push(part);

@@ -97,7 +97,6 @@ impl<'a> Header<'a> {
     /// The first string of a tag, bounded, without blanks around it.
     pub(super) fn text(&self, tag: u32) -> Option<String> {
         let text = self.strings(tag).next()?;
-        let text = text.get(..text.len().min(limits::FIELD_BYTES))?;
         super::super::field(&String::from_utf8_lossy(text)).filter(|t| t != "(none)")
     }
 

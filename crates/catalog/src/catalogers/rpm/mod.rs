@@ -449,3 +449,6 @@ fn nevra(line: &str) -> Option<Entry> {
         ..Entry::default()
     })
 }
+
+#[cfg(test)]
+mod tests;
