@@ -45,6 +45,7 @@ WHERE = {
     ".ko": "module",
     ".ko.xz": "module-xz",
     ".dll": "pe",
+    ".egg": "egg",
     "notifu.exe": "pe",
 }
 # Where testdata/ has none of a kind: the smallest that means something.
@@ -58,6 +59,11 @@ SMALL = {
     "inventory-composer": b'{"packages":[{"name":"a/b","version":"1.2.3","license":["MIT"]}],"dev":false,"dev-package-names":[]}',
     "inventory-dotnet": b'{"targets":{".NETCoreApp,Version=v8.0":{"a/1.0.0":{"dependencies":{"b":"2.0.0"}}}},"libraries":{"a/1.0.0":{"type":"package","serviceable":true,"sha512":""}}}',
     "inventory-lock": b'{"name":"x","lockfileVersion":3,"packages":{"":{"name":"x"},"node_modules/y":{"version":"1.0.0","resolved":"https://r.example/y.tgz"}}}',
+    # A program of Go from before 1.18: its header, the note with its build id, modules between their marks, names of files.
+    "inventory-go": (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0\x3e\0" + bytes(108)
+        + b"\x04\0\0\0\x04\0\0\0\x04\0\0\0Go\0\0id.." + bytes.fromhex("3077af0c9274080241e1c107e6d618e6")
+        + b"path\tx.org/a\nmod\tx.org/a\tv1.0.0\t\ndep\tx.org/b\tv1.2.0\th1:x=\n" + bytes.fromhex("f932433186182072008242104116d8f2")
+        + b"fmt/print.go\0github.com/a/b/c.go\0x.org/d@v1.0.0/e.go\0" + bytes(300)),
     "inventory-whiteouts": bytes(range(0, 48)),
     "statement": b'{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"IMAGE"}}],"predicateType":"https://spdx.dev/Document","predicate":{"a":[1,2.5,null]}}',
 }

@@ -58,6 +58,7 @@ const FILES: &[(&str, &str)] = &[
     ("module", "lib/modules/6/kernel/x.ko"),
     ("module-xz", "lib/modules/6/kernel/x.ko.xz"),
     ("pe", "srv/x.dll"),
+    ("egg", "usr/lib/python3/dist-packages/x-1.0-py3.egg"),
 ];
 
 const OS: (&str, &[u8]) = ("etc/os-release", b"ID=debian\nVERSION_ID=12\n");

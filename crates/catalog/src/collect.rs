@@ -124,18 +124,23 @@ impl<'v> Collector<'v> {
         all
     }
 
-    /// Whether a package of that ecosystem is there in that version, or one built from a source package of that name
-    /// in that version.
-    pub(crate) fn has_built(&self, (ecosystem, name, version): (Ecosystem, &str, &str)) -> bool {
-        let is_version = |v: Option<&String>| v.is_some_and(|v| without_epoch(v) == without_epoch(version));
-        self.drafts.iter().map(|draft| &draft.package).filter(|p| p.ecosystem == ecosystem).any(|p| {
-            let source = p.source.as_ref().filter(|source| source.name == name);
-            let by_source = source.is_some_and(|s| {
+    /// Ecosystem, name and version of all packages so far and of what they were built from, without epochs: one set
+    /// for all who ask, since an image may have as many questions as packages.
+    pub(crate) fn built(&self) -> BTreeSet<(Ecosystem, String, String)> {
+        let mut all = BTreeSet::new();
+        for package in self.drafts.iter().map(|draft| &draft.package) {
+            let Some(version) = &package.version else { continue };
+            let mut put = |name: &str, version: &str| {
+                all.insert((package.ecosystem, name.to_owned(), without_epoch(version).to_owned()));
+            };
+            put(&package.name, version);
+            if let Some(source) = &package.source {
                 // A source package's version is told only where it is another, and without what a rebuild adds.
-                is_version(p.version.as_ref()) || is_version(s.version.as_ref())
-            });
-            by_source || p.name == name && is_version(p.version.as_ref())
-        })
+                put(&source.name, version);
+                source.version.iter().for_each(|version| put(&source.name, version));
+            }
+        }
+        all
     }
 
     /// What makes two packages the same to somebody who knows neither distribution nor architecture.
@@ -251,7 +256,7 @@ impl<'v> Collector<'v> {
 }
 
 /// Builders write a version as in file names, without its epoch.
-fn without_epoch(version: &str) -> &str {
+pub(crate) fn without_epoch(version: &str) -> &str {
     match version.split_once(':') {
         Some((epoch, rest)) if epoch.bytes().all(|b| b.is_ascii_digit()) => rest,
         _ => version,

@@ -7,12 +7,11 @@
 
 use super::Cataloger;
 use super::executables::{CONFIDENCE, Found, executables};
-use crate::collect::Collector;
+use crate::collect::{Collector, without_epoch};
 use crate::elf::Note;
 use crate::squash::View;
 use seaworthy_sbom::inventory::{Ecosystem, OsRelease, Package};
 use seaworthy_sbom::purl;
-use std::collections::BTreeMap;
 
 pub(crate) struct ElfNote;
 
@@ -31,15 +30,16 @@ impl Cataloger for ElfNote {
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
-        // An image has many files of few packages.
-        let mut known: BTreeMap<(Ecosystem, &str, &str), bool> = BTreeMap::new();
+        // Most images have none.
+        let mut built = None;
         for (path, last, elf) in executables(view) {
             let Some(note) = &elf.package else { continue };
             if out.is_owned(path) {
                 continue;
             }
-            let key = (ecosystem(&note.kind), note.name.as_str(), note.version.as_str());
-            if !*known.entry(key).or_insert_with(|| out.has_built(key)) {
+            let version = without_epoch(&note.version).to_owned();
+            let named = (ecosystem(&note.kind), note.name.clone(), version);
+            if !built.get_or_insert_with(|| out.built()).contains(&named) {
                 Found::new(view, out, path, last).add(package(note));
             }
         }

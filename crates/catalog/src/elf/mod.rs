@@ -36,7 +36,8 @@
 //! | cargo-nextest (Rust) | 23 | 12 | 119 | 10 % |
 //! | node (C++) | 99 | 59 | 679 | 9 % |
 //!
-//! Of 99 MB, three places were worth an inflater.
+//! Of 99 MB, three places were worth an inflater. What Go programs are searched for besides since then (marks and names of
+//! files) costs 0.04 ms a megabyte more, up to the marks, which stand behind the code.
 
 mod auditable;
 mod go;
