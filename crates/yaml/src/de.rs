@@ -2,7 +2,7 @@
 //! each.
 
 use crate::tree::{boolean, integer};
-use crate::{Entry, Error, Node, Place, Resolved, Spanned, Value};
+use crate::{Entry, Error, Node, Place, Resolved, Spanned, Value, shown};
 use serde::de::value::{StrDeserializer, U64Deserializer};
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -18,10 +18,12 @@ impl serde::de::Error for Error {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let field = shown(field);
         Self::new(None, format!("unknown field `{field}`, expected one of {}", expected.join(", ")))
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        let variant = shown(variant);
         Self::new(None, format!("unknown variant `{variant}`, expected one of {}", expected.join(", ")))
     }
 

@@ -25,6 +25,9 @@ pub const NODES: usize = 250_000;
 /// Documents in one text.
 pub const DOCUMENTS: usize = 1_024;
 
+/// Characters of a key or word that a message repeats; the longest field has 22.
+const SHOWN: usize = 80;
+
 /// Where a value begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -75,6 +78,11 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.0.message
     }
+}
+
+/// A word of the text, as messages may show it: short, and without what a terminal would obey.
+fn shown(word: &str) -> String {
+    word.chars().take(SHOWN).flat_map(char::escape_debug).collect()
 }
 
 impl fmt::Display for Error {

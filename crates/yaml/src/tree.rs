@@ -1,7 +1,7 @@
 //! The tree: what stands in a text, and where. It decides what is refused whatever type is wanted, and what a scalar
 //! without quotes means (YAML 1.2, section 10.3.2, and the truth values of YAML 1.1, which Kubernetes takes).
 
-use crate::{BYTES, DOCUMENTS, Error, NODES, Place};
+use crate::{BYTES, DOCUMENTS, Error, NODES, Place, shown};
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use std::collections::BTreeSet;
 
@@ -246,7 +246,7 @@ impl Builder {
                 Some(Open { place, inside: Inside::Map { entries, .. } }) => {
                     let mut seen = BTreeSet::new();
                     if let Some(twice) = entries.iter().find(|entry| !seen.insert(entry.key.as_str())) {
-                        return refused(twice.place, format!("duplicate mapping key: {}", twice.key));
+                        return refused(twice.place, format!("duplicate mapping key: {}", shown(&twice.key)));
                     }
                     self.end(Node { place, value: Value::Map(entries) })
                 }

@@ -83,6 +83,23 @@ fn what_does_not_fit_is_told_with_its_place() {
 }
 
 #[test]
+fn messages_repeat_nothing_that_a_terminal_obeys_and_nothing_long() {
+    let long = "x".repeat(10_000);
+    for text in [
+        "name: a\n\"\\e[2J\": b\n".to_owned(),
+        "name: a\nmode: \"\\e[2J\"\n".to_owned(),
+        "{\"\\e[2J\": a, \"\\e[2J\": b}".to_owned(),
+        format!("name: a\n? {long}\n: b\n"),
+        format!("name: a\nmode: {long}\n"),
+        format!("name: a\nlabels:\n  ? {long}\n  : b\n  ? {long}\n  : b\n"),
+        format!("name: !{long} a\n"),
+    ] {
+        let wrong = wrong(&text);
+        assert!(!wrong.contains(char::is_control) && wrong.len() < 300, "{wrong}");
+    }
+}
+
+#[test]
 fn what_could_be_read_in_two_ways_is_refused() {
     for (text, message) in [
         ("name: &x a\n", "an anchor (&)"),
