@@ -6,9 +6,10 @@
 //! read to its real end: only then has its digest been checked.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::Hasher as FileHasher;
 use crate::limits;
 use crate::stage::{Ahead, PIECE_BYTES};
-use crate::tar::Input;
+use crate::tar::{Input, Mark};
 use flate2::bufread::MultiGzDecoder;
 use seaworthy_oci::Digest;
 use seaworthy_oci::digest::Hasher;
@@ -287,12 +288,17 @@ impl Unpacked<'_> {
 pub(crate) struct Tar {
     /// The other end of that thread.
     pub(crate) ahead: Ahead<Error>,
+    /// Who hashes what is marked.
+    pub(crate) hasher: Option<FileHasher>,
     /// What is unpacked.
     pub(crate) digest: Digest,
 }
 
 impl Input for Tar {
-    fn fill(&mut self, buf: &mut Vec<u8>) -> Result<usize> {
+    fn fill(&mut self, buf: &mut Vec<u8>, marks: &mut Vec<Mark>) -> Result<usize> {
+        if let Some(hasher) = self.hasher.as_ref().filter(|_| !marks.is_empty()) {
+            hasher.hash(std::mem::take(buf), std::mem::take(marks));
+        }
         self.ahead.next(buf).unwrap_or_else(|_| {
             let why = "the thread that unpacks it died".to_owned();
             Err(Error::new("unpack layer", &self.digest, ErrorKind::Local(why)))

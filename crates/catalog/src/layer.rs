@@ -9,7 +9,7 @@ use crate::catalogers::{self, Parsed};
 use crate::decompress::{Compression, Tar, Unpacked, read_some};
 use crate::elf::{More, Scanner};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Sums, Table};
+use crate::files::{Hasher as FileHasher, Listing, Table};
 use crate::pack::{Pack, pack, take};
 use crate::path::{self, Name};
 use crate::pe;
@@ -241,15 +241,28 @@ fn walk(unpacked: &mut Unpacked<'_>, pass: &Pass) -> Walked {
     let (result, ignored_global) = thread::scope(|scope| {
         let ahead =
             stage::ahead(scope, |buf| unpacked.fill(buf).inspect_err(|e| ahead_of_it = Some(e.clone())));
-        let mut tar = Reader::new(Tar { ahead, digest: pass.digest.clone() }, &pass.digest);
+        let hashing = (pass.files != Selection::None).then(|| FileHasher::start(scope, ahead.empty()));
+        let (hasher, hashed) = hashing.unzip();
+        let mut tar = Reader::new(Tar { ahead, hasher, digest: pass.digest.clone() }, &pass.digest);
         let mut walk = Walk::new(&pass.names, pass.files);
         let tail = walk.run(&mut tar).and_then(|()| tar.finish());
-        let walked = tail.map(|tail| {
+        let (headers, ignored_global) = (tar.headers(), tar.ignored_global());
+        // With it the hasher's end goes: what it has is all.
+        drop(tar);
+        let walked = tail.and_then(|tail| {
+            let listing = walk.files.take();
             let mut facts = walk.finish();
-            facts.entries = tar.headers();
-            (facts, tail)
+            facts.entries = headers;
+            if let (Some(listing), Some(hashed)) = (listing, hashed) {
+                let hashed = hashed.join().map_err(|_| {
+                    let why = "the thread that hashes its files died".to_owned();
+                    Error::new("read layer", &pass.digest, ErrorKind::Local(why))
+                })?;
+                facts.files = Some(listing.settle(&hashed));
+            }
+            Ok((facts, tail))
         });
-        (walked, tar.ignored_global())
+        (walked, ignored_global)
     });
     Walked { result, ignored_global, ahead_of_it }
 }
@@ -294,10 +307,26 @@ impl<I: crate::tar::Input> Content for Reader<I> {
     }
 }
 
+/// What was read whole before.
+struct Held<'a>(&'a [u8]);
+
+impl Content for Held<'_> {
+    fn data(&mut self) -> Result<Vec<u8>> {
+        Ok(self.0.to_vec())
+    }
+
+    fn show(&mut self, look: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        let _ = look(self.0);
+        Ok(())
+    }
+}
+
 /// Takes entries one after the other and keeps what somebody wants of them.
 pub(crate) struct Walk<'a> {
     names: &'a PathHasher,
     facts: Facts,
+    /// Regular files, where they are asked for.
+    files: Option<Listing>,
     /// The directories above wanted files and links, to see when one of them is replaced.
     above: HashSet<String>,
     link_bytes: usize,
@@ -308,10 +337,10 @@ pub(crate) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Nothing was seen yet; `files` is whether files are listed.
     pub(crate) fn new(names: &'a PathHasher, files: Selection) -> Self {
-        let files = (files != Selection::None).then(Table::default);
         Self {
             names,
-            facts: Facts { files, ..Facts::default() },
+            facts: Facts::default(),
+            files: (files != Selection::None).then(Listing::default),
             above: HashSet::new(),
             link_bytes: 0,
             wanted_bytes: 0,
@@ -322,7 +351,7 @@ impl<'a> Walk<'a> {
     fn run(&mut self, tar: &mut Reader<Tar>) -> Result<()> {
         while let Some(entry) = tar.next()? {
             match path::name(&entry.path) {
-                Name::Clean(path) if self.facts.files.is_some() && !path.is_empty() => {
+                Name::Clean(path) if self.files.is_some() && !path.is_empty() => {
                     self.listed(path, &entry, tar)?;
                 }
                 _ => self.take(&entry, Names::OfLayer, tar)?,
@@ -349,14 +378,25 @@ impl<'a> Walk<'a> {
         if path::split(&path).1.starts_with(".wh.") {
             return self.entry(path, entry, Names::OfLayer, tar);
         }
-        if entry.kind == Kind::File {
-            tar.sum(Sums::of(&path, entry.size));
+        let ticket = match &mut self.files {
+            Some(files) if entry.kind == Kind::File => Some(files.ticket(&path)),
+            _ => None,
+        };
+        if let Some(ticket) = ticket {
+            tar.mark(ticket);
         }
-        self.entry(path.clone(), entry, Names::OfLayer, tar)?;
-        let sums = tar.summed()?;
-        if let Some(files) = &mut self.facts.files {
+        let mut list = None;
+        if entry.kind == Kind::File && Listing::is_unread_list(&path, entry.size) {
+            let content = tar.data()?;
+            self.entry(path.clone(), entry, Names::OfLayer, &mut Held(&content))?;
+            list = Some(content);
+        } else {
+            self.entry(path.clone(), entry, Names::OfLayer, tar)?;
+        }
+        tar.unmark()?;
+        if let Some(files) = &mut self.files {
             let left = limits::LAYER_WANTED_BYTES.saturating_sub(self.wanted_bytes);
-            self.wanted_bytes += files.take(&path, entry, sums, left);
+            self.wanted_bytes += files.take(&path, entry, ticket, list.as_deref(), left);
         }
         Ok(())
     }
@@ -409,7 +449,7 @@ impl<'a> Walk<'a> {
     fn not_text(&mut self, path: &[u8], entry: &Entry) {
         self.remember(path, entry.kind);
         let lossy = String::from_utf8_lossy(path);
-        let is_listed = self.facts.files.is_some() && matches!(entry.kind, Kind::File | Kind::HardLink);
+        let is_listed = self.files.is_some() && matches!(entry.kind, Kind::File | Kind::HardLink);
         if is_listed || entry.kind != Kind::Directory && catalogers::wanting(&lossy).is_some() {
             self.note(Some(format!("/{}", path::shown(path))), "not read: its name is no UTF-8".into());
         }
@@ -456,7 +496,7 @@ impl<'a> Walk<'a> {
                     } else {
                         self.wanted_bytes += cataloger.weight(entry.size);
                         let content = content.data()?;
-                        if let Some(files) = &mut self.facts.files {
+                        if let Some(files) = &mut self.files {
                             files.list(&path, &content);
                         }
                         match cataloger.parse(&path, &content) {

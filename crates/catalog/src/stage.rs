@@ -12,7 +12,7 @@ use std::thread::Scope;
 /// One piece: as much as stays in a core's cache.
 pub(crate) const PIECE_BYTES: usize = 128 << 10;
 /// Pieces between two steps; more did not make it faster.
-const PIECES: usize = 4;
+pub(crate) const PIECES: usize = 4;
 
 type Piece<E> = Result<(Vec<u8>, usize), E>;
 
@@ -54,6 +54,11 @@ fn work<E>(
 }
 
 impl<E> Ahead<E> {
+    /// Where pieces go that were taken and are not given back by the next call.
+    pub(crate) fn empty(&self) -> Sender<Vec<u8>> {
+        self.empty.clone()
+    }
+
     /// The next piece in place of `buf`, and how much of it is filled: 0 at the end.
     pub(crate) fn next(&mut self, buf: &mut Vec<u8>) -> Result<Result<usize, E>, Died> {
         if self.over {

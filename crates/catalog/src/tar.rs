@@ -7,9 +7,9 @@
 //! wanted one is told that it was not read.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::Sums;
+use crate::files::Ticket;
 use crate::limits;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// A block of tar.
 const BLOCK: usize = 512;
@@ -18,8 +18,18 @@ const BUFFER_BYTES: usize = crate::stage::PIECE_BYTES;
 
 /// Where the bytes of a tar come from.
 pub(crate) trait Input {
-    /// Some more bytes into `buf`, or another buffer in its place; 0 only at the end.
-    fn fill(&mut self, buf: &mut Vec<u8>) -> Result<usize>;
+    /// Some more bytes into `buf`, or another buffer in its place; 0 only at the end. `marks` say what of the bytes that
+    /// were in it is data of marked entries, in order.
+    fn fill(&mut self, buf: &mut Vec<u8>, marks: &mut Vec<Mark>) -> Result<usize>;
+}
+
+/// A stretch of data of an entry that was marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The entry, as the caller of [`Reader::mark`] knows it.
+    pub(crate) ticket: Ticket,
+    /// Where in the buffer.
+    pub(crate) at: Range<usize>,
 }
 
 /// What an entry is.
@@ -87,8 +97,9 @@ pub(crate) struct Reader<I> {
     headers: u64,
     /// A global PAX header tried to name or size entries.
     global: bool,
-    /// Sees the data of the current entry, however it is read.
-    tap: Option<Sums>,
+    /// The current entry, if its data is marked.
+    marked: Option<Ticket>,
+    marks: Vec<Mark>,
     on: String,
 }
 
@@ -104,20 +115,30 @@ impl<I: Input> Reader<I> {
             padding: 0,
             headers: 0,
             global: false,
-            tap: None,
+            marked: None,
+            marks: Vec::new(),
             on: on.to_string(),
         }
     }
 
-    /// Sums up the data of the current entry, whoever reads it or not. Ends with [`Reader::summed`].
-    pub(crate) fn sum(&mut self, sums: Sums) {
-        self.tap = Some(sums);
+    /// The data of the current entry is marked, whoever reads it. Ends with [`Reader::unmark`].
+    pub(crate) fn mark(&mut self, ticket: Ticket) {
+        self.marked = Some(ticket);
     }
 
-    /// Reads what is left of the current entry's data, and gives back what [`Reader::sum`] began.
-    pub(crate) fn summed(&mut self) -> Result<Option<Sums>> {
+    /// Reads what is left of the current entry's data; the next entry is not marked.
+    pub(crate) fn unmark(&mut self) -> Result<()> {
         self.show(&mut |_| ControlFlow::Continue(()))?;
-        Ok(self.tap.take())
+        self.marked = None;
+        Ok(())
+    }
+
+    /// The next `n` bytes of the buffer, which are data of the current entry, were read.
+    fn read_data(&mut self, n: usize) {
+        if let Some(ticket) = self.marked {
+            self.marks.push(Mark { ticket, at: self.pos..self.pos + n });
+        }
+        self.pos += n;
     }
 
     /// Headers that were read so far, extension headers included.
@@ -143,7 +164,7 @@ impl<I: Input> Reader<I> {
         if self.pos >= self.len {
             self.pos = 0;
             self.len = 0;
-            self.len = self.input.fill(&mut self.buf)?;
+            self.len = self.input.fill(&mut self.buf, &mut self.marks)?;
         }
         Ok(self.buf.get(self.pos..self.len).unwrap_or_default())
     }
@@ -193,10 +214,7 @@ impl<I: Input> Reader<I> {
                 return Err(self.error(ErrorKind::Truncated("the tar ends inside an entry".into())));
             }
             out.extend_from_slice(&chunk[..n]);
-            self.pos += n;
-        }
-        if let Some(tap) = &mut self.tap {
-            tap.update(&out);
+            self.read_data(n);
         }
         self.data = 0;
         Ok(out)
@@ -213,10 +231,7 @@ impl<I: Input> Reader<I> {
                 return Err(self.error(ErrorKind::Truncated("the tar ends inside an entry".into())));
             }
             let flow = look(chunk.get(..n).unwrap_or_default());
-            if let Some(tap) = &mut self.tap {
-                tap.update(self.buf.get(self.pos..self.pos + n).unwrap_or_default());
-            }
-            self.pos += n;
+            self.read_data(n);
             self.data -= n as u64;
             if flow.is_break() {
                 break;
@@ -504,7 +519,7 @@ mod tests {
     struct Endless;
 
     impl Input for Endless {
-        fn fill(&mut self, buf: &mut Vec<u8>) -> Result<usize> {
+        fn fill(&mut self, buf: &mut Vec<u8>, _: &mut Vec<Mark>) -> Result<usize> {
             let mut header = [0; BLOCK];
             header[0] = b'd';
             header[156] = b'5';

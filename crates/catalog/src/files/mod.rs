@@ -9,61 +9,19 @@
 
 mod lists;
 mod report;
+mod sums;
 
 pub(crate) use lists::{Listed, Recorded};
 pub(crate) use report::report;
+pub(crate) use sums::{Hashed, Hasher, Ticket};
 
 use crate::pack::pack;
 use crate::path::Name;
 use crate::tar::{self, Kind};
 use crate::{limits, path};
-use md5::Md5;
 use seaworthy_sbom::files::State;
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-
-/// The checksums of a file while it streams by.
-pub(crate) struct Sums {
-    sha256: Sha256,
-    sha1: Sha1,
-    md5: Option<Md5>,
-    /// The content, where a package's list of files is in it.
-    content: Option<Vec<u8>>,
-}
-
-impl Sums {
-    /// For the file at `path`.
-    pub(crate) fn of(path: &str, size: u64) -> Self {
-        let is_list = lists::unread_list(path).is_some_and(|limit| size <= limit);
-        Self {
-            sha256: Sha256::new(),
-            sha1: Sha1::new(),
-            md5: may_be_of_dpkg(path).then(Md5::new),
-            content: is_list.then(Vec::new),
-        }
-    }
-
-    /// The next bytes.
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.sha256.update(bytes);
-        self.sha1.update(bytes);
-        if let Some(md5) = &mut self.md5 {
-            md5.update(bytes);
-        }
-        if let Some(content) = &mut self.content {
-            content.extend_from_slice(bytes);
-        }
-    }
-}
-
-/// MD5 is for dpkg alone and the slowest of the three: it is not made where Debian lets no package put a file (policy
-/// 9.1.1 and 9.1.2) and where applications stand.
-fn may_be_of_dpkg(path: &str) -> bool {
-    !["usr/local/", "home/", "root/", "srv/", "tmp/", "app/"].iter().any(|dir| path.starts_with(dir))
-        && !path.contains("/node_modules/")
-}
 
 /// What is kept of a regular file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,10 +34,18 @@ pub(crate) struct Record {
 }
 pack!(struct Record { sha256, sha1, md5, mode, size });
 
+/// A regular file whose sums are still being made.
+#[derive(Debug, Clone)]
+pub(crate) struct Awaited {
+    ticket: Ticket,
+    mode: u32,
+    size: u64,
+}
+
 /// What stands at a path of one layer.
 #[derive(Debug, Clone)]
-enum Entry {
-    File(Record),
+enum Entry<F = Record> {
+    File(F),
     HardLink(Box<str>),
     Unread(&'static str),
 }
@@ -92,9 +58,9 @@ pack!(
 );
 
 /// The files of one layer.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Table {
-    entries: BTreeMap<Box<str>, Entry>,
+#[derive(Debug, Clone)]
+pub(crate) struct Table<F = Record> {
+    entries: BTreeMap<Box<str>, Entry<F>>,
     lists: BTreeMap<Box<str>, Listed>,
     /// Files over the limit.
     left_out: usize,
@@ -104,18 +70,54 @@ pub(crate) struct Table {
 
 pack!(struct Table { entries, lists, left_out, unkept });
 
-impl Table {
-    /// What stands in the layer at `path` from now on; `sums` are those of a regular file's data. Of lists that no
-    /// cataloger read, `left` bytes may be kept; the answer says how many were.
-    pub(crate) fn take(&mut self, path: &str, entry: &tar::Entry, sums: Option<Sums>, left: u64) -> u64 {
+impl<F> Default for Table<F> {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), lists: BTreeMap::new(), left_out: 0, unkept: 0 }
+    }
+}
+
+/// The files of a layer that is being walked.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    table: Table<Awaited>,
+    tickets: u32,
+}
+
+impl Listing {
+    /// Of the regular file at `path`, which will be taken when it has come by.
+    pub(crate) fn ticket(&mut self, path: &str) -> Ticket {
+        let ticket = Ticket::of(path, self.tickets);
+        // A layer's entries are bounded far below.
+        self.tickets = self.tickets.saturating_add(1);
+        ticket
+    }
+
+    /// Whether the file at `path`, of `size` bytes, is a list that no cataloger reads.
+    pub(crate) fn is_unread_list(path: &str, size: u64) -> bool {
+        lists::unread_list(path).is_some_and(|limit| size <= limit)
+    }
+
+    /// What stands in the layer at `path` from now on; a regular file has a ticket. `content` is that of a list that no
+    /// cataloger reads, of which `left` bytes may be kept; the answer says how many were.
+    pub(crate) fn take(
+        &mut self,
+        path: &str,
+        entry: &tar::Entry,
+        ticket: Option<Ticket>,
+        content: Option<&[u8]>,
+        left: u64,
+    ) -> u64 {
         let is_list = entry.kind == Kind::File && lists::role(path).is_some();
+        let table = &mut self.table;
         if entry.kind != Kind::Directory {
-            self.replace(path, is_list);
+            table.replace(path, is_list);
         }
-        match (entry.kind, sums) {
-            (Kind::File, Some(sums)) => return self.file(path, entry, sums, left),
-            (Kind::Sparse, _) => self.put(path, Entry::Unread("not listed: a sparse file")),
-            (Kind::HardLink, _) => self.put(
+        match (entry.kind, ticket) {
+            (Kind::File, Some(ticket)) => {
+                table.put(path, Entry::File(Awaited { ticket, mode: entry.mode, size: entry.size }));
+            }
+            (Kind::Sparse, _) => table.put(path, Entry::Unread("not listed: a sparse file")),
+            (Kind::HardLink, _) => table.put(
                 path,
                 match path::name(&entry.link) {
                     Name::Clean(target) => Entry::HardLink(target.into()),
@@ -124,34 +126,45 @@ impl Table {
             ),
             _ => {}
         }
-        0
+        let Some(content) = content else { return 0 };
+        let size = content.len() as u64;
+        if size > left {
+            table.unkept += 1;
+            return 0;
+        }
+        table.list(path, content);
+        size
     }
 
     /// The content of a list, which a cataloger reads as well.
     pub(crate) fn list(&mut self, path: &str, content: &[u8]) {
+        self.table.list(path, content);
+    }
+
+    /// With the sums, which are there when the whole layer has come by.
+    pub(crate) fn settle(self, hashed: &Hashed) -> Table {
+        let Table { entries, lists, left_out, unkept } = self.table;
+        let settle = |entry| match entry {
+            Entry::File(Awaited { ticket, mode, size }) => match hashed.sums(ticket, size) {
+                Some(sums::Sums { sha256, sha1, md5 }) => {
+                    Entry::File(Record { sha256, sha1, md5, mode, size })
+                }
+                None => Entry::Unread("not hashed: its bytes did not come by"),
+            },
+            Entry::HardLink(target) => Entry::HardLink(target),
+            Entry::Unread(why) => Entry::Unread(why),
+        };
+        let entries = entries.into_iter().map(|(path, entry)| (path, settle(entry))).collect();
+        Table { entries, lists, left_out, unkept }
+    }
+}
+
+impl<F> Table<F> {
+    fn list(&mut self, path: &str, content: &[u8]) {
         match Listed::of(path, content) {
             Some(listed) => drop(self.lists.insert(path.into(), listed)),
             None => drop(self.lists.remove(path)),
         }
-    }
-
-    fn file(&mut self, path: &str, entry: &tar::Entry, sums: Sums, left: u64) -> u64 {
-        let record = Record {
-            sha256: sums.sha256.finalize().into(),
-            sha1: sums.sha1.finalize().into(),
-            md5: sums.md5.map(|md5| md5.finalize().into()),
-            mode: entry.mode,
-            size: entry.size,
-        };
-        self.put(path, Entry::File(record));
-        let Some(content) = sums.content else { return 0 };
-        let size = content.len() as u64;
-        if size > left {
-            self.unkept += 1;
-            return 0;
-        }
-        self.list(path, &content);
-        size
     }
 
     /// Something that is no directory takes the place of what the layer had at `path` and below it. A list that was
@@ -165,7 +178,7 @@ impl Table {
         remove(&mut self.lists, &format!("{path}/"), |_| true);
     }
 
-    fn put(&mut self, path: &str, entry: Entry) {
+    fn put(&mut self, path: &str, entry: Entry<F>) {
         if self.entries.len() < limits::LAYER_FILES {
             self.entries.insert(path.into(), entry);
         } else {
@@ -297,7 +310,7 @@ mod tests {
     #[test]
     fn files_are_bounded_at_limit_plus_one() {
         let fill = |count: usize| {
-            let mut table = Table::default();
+            let mut table: Table = Table::default();
             (0..count).for_each(|at| table.put(&at.to_string(), Entry::Unread("")));
             table
         };
@@ -309,7 +322,7 @@ mod tests {
         tree.lay(1, fill(limits::LAYER_FILES), place);
         assert_eq!(tree.left_out, 0, "the same files in another layer are no further ones");
         let more = |from: usize| {
-            let mut table = Table::default();
+            let mut table: Table = Table::default();
             (from..=limits::IMAGE_FILES).for_each(|at| table.put(&at.to_string(), Entry::Unread("")));
             table
         };
