@@ -5,7 +5,7 @@
 //! means. The name as containerd has it counts first, then its long form (`nginx` is `docker.io/library/nginx:latest`).
 //! Everything behind it is checked against its digest, as in a layout. Only root may read these files.
 //!
-//! The database is read without a lock while containerd may write to it ([`super::bolt`]): if a transaction was finished in
+//! The database is read without a lock while containerd may write to it (`bolt`): if a transaction was finished in
 //! between, it is read again, and after [`TRIES`] of them nobody knows ([`ErrorKind::Unreachable`]).
 //!
 //! Refused: other schemas than `v1`, and writing. An image of which containerd pulled one platform alone names others that
