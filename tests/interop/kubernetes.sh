@@ -5,7 +5,9 @@
 #   until_true SECONDS CMD…       tries until it is so
 #   guide N TITLE REGEX           the Nth block of docs/guide/kubernetes.md, as it stands there
 #   token_of SERVICE-ACCOUNT      the token that the kubelet would mount, as SERVICE-ACCOUNT.token
+#   two_images                    a registry with a signed image and one without a signature: sets signed, unsigned, digest
 #   webhook_address               sets address to the Service's, and makes it an address of this namespace
+#   webhook_answers               waits for readiness, at that address
 #   policies_now                  policies/ has what the ConfigMap has, as the kubelet would have it
 #
 # In that namespace the Service's address becomes an address of `lo`, so that the API server reaches the webhook as it
@@ -88,9 +90,24 @@ token_of() { # SERVICE-ACCOUNT: what the kubelet mounts
   "${kubectl[@]}" create --raw "/api/v1/namespaces/seaworthy/serviceaccounts/$1/token" -f token.json |
     "$PEERS_PY" -c 'import json, sys; print(json.load(sys.stdin)["status"]["token"])' >"$1.token"
 }
+two_images() {
+  start_registry "$TEMP/registry"
+  "$PEERS_PY" "$interop/tiny_images.py" tiny
+  our_keys release
+  push_layout tiny image team/app
+  push_layout tiny other team/app
+  "$CRANE" tag --insecure "$REG/team/app:image" signed
+  "$CRANE" tag --insecure "$REG/team/app:other" unsigned
+  "$SEAWORTHY" sign --key release.key "$REG/team/app:signed" -q
+  signed=$REG/team/app:signed unsigned=$REG/team/app:unsigned
+  digest=$(digest_of "$signed")
+}
 webhook_address() {
   address=$("${kubectl[@]}" -n seaworthy get service seaworthy-verifier -o 'jsonpath={.spec.clusterIP}')
   ip address add "$address/32" dev lo
+}
+webhook_answers() {
+  until_true 20 curl -fsS --noproxy '*' --cacert webhook-ca.crt --connect-to "::$address:443" https://seaworthy-verifier.seaworthy.svc/readyz
 }
 policies_now() { # what the kubelet does: the ConfigMap's content as files
   "${kubectl[@]}" -n seaworthy get configmap seaworthy-policies -o json | "$PEERS_PY" -c 'import json, os, sys

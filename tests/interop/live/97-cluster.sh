@@ -8,22 +8,13 @@
 . "$interop/kubernetes.sh"
 start_cluster
 
-start_registry "$TEMP/registry"
-"$PEERS_PY" "$interop/tiny_images.py" tiny
-our_keys release
-push_layout tiny image team/app
-push_layout tiny other team/app
-"$CRANE" tag --insecure "$REG/team/app:image" signed
-"$CRANE" tag --insecure "$REG/team/app:other" unsigned
-"$SEAWORTHY" sign --key release.key "$REG/team/app:signed" -q
-signed=$REG/team/app:signed unsigned=$REG/team/app:unsigned
+two_images
 # The same images behind a password.
 PRIVATE=127.0.0.1:$(free_port)
 perl -e 'print "puller:", crypt("secret", q($2b$05$abcdefghijklmnopqrstuu)), "\n"' >htpasswd
 sed -e "s|addr: $REG|addr: $PRIVATE|" -e "\$ a auth: { htpasswd: { realm: r, path: $TEMP/htpasswd } }" registry/config.yml >private.yml
 OTEL_TRACES_EXPORTER=none "$REGISTRY" serve private.yml >private.log 2>&1 &
 interop_pids+=($!)
-digest=$(digest_of "$signed")
 
 # ---- deploy/kubernetes, as it is --------------------------------------------------------------------------------
 part 'the manifests'
@@ -52,7 +43,7 @@ start_webhook() {
     --break-glass-key break-glass.pub --cluster-name live --when-registry-down remembered >>audit.jsonl 2>>webhook.log &
   webhook_pid=$!
   interop_pids+=("$webhook_pid")
-  until_true 20 curl -fsS --noproxy '*' --cacert webhook-ca.crt --connect-to "::$address:443" https://seaworthy-verifier.seaworthy.svc/readyz
+  webhook_answers
 }
 start_webhook
 guide 4 'the webhooks' 'validatingwebhookconfiguration.admissionregistration.k8s.io/seaworthy patched'

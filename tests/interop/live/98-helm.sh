@@ -22,16 +22,8 @@ for helm in "$HELM3" "$HELM4"; do
 done
 
 start_cluster
-start_registry "$TEMP/registry"
-"$PEERS_PY" "$interop/tiny_images.py" tiny
-our_keys release
-push_layout tiny image team/app
-push_layout tiny other team/app
-"$CRANE" tag --insecure "$REG/team/app:image" signed
-"$CRANE" tag --insecure "$REG/team/app:other" unsigned
-"$SEAWORTHY" sign --key release.key "$REG/team/app:signed" -q
-signed=$REG/team/app:signed unsigned=$REG/team/app:unsigned reason='denied the request: .*signature-missing'
-digest=$(digest_of "$signed")
+two_images
+reason='denied the request: .*signature-missing'
 
 # This API server is of 1.20: it has PodDisruptionBudget as v1beta1 alone, and does not yet label namespaces with their own
 # names. Nothing else is changed.
@@ -53,7 +45,7 @@ start_webhook() {
     --api-server https://127.0.0.1:6443 --api-ca ca.crt --api-token seaworthy-verifier.token >>audit.jsonl 2>>webhook.log &
   webhook_pid=$!
   interop_pids+=("$webhook_pid")
-  until_true 20 curl -fsS --noproxy '*' --cacert webhook-ca.crt --connect-to "::$address:443" https://seaworthy-verifier.seaworthy.svc/readyz
+  webhook_answers
 }
 probe() { "${kubectl[@]}" run probe -n "${2-default}" --image "$1" --dry-run=server -o 'jsonpath={.spec.containers[0].image}'; }
 pinned() { [ "$(probe "$signed")" = "$signed@$digest" ]; }

@@ -145,9 +145,7 @@ impl Parsed {
         let notes = std::mem::take(&mut elf.notes);
         Self { fact: Fact::Elf(Box::new(elf)), notes }
     }
-}
 
-impl Parsed {
     /// A program of Windows or .NET, or why what it says of itself could not be read.
     pub(crate) fn windows(image: Result<crate::pe::Image, String>) -> Self {
         let (image, notes) =

@@ -22,17 +22,16 @@ use crate::{limits, path};
 use seaworthy_sbom::files::State;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use sums::Sums;
 
 /// What is kept of a regular file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
-    sha256: [u8; 32],
-    sha1: [u8; 20],
-    md5: Option<[u8; 16]>,
+    sums: Sums,
     mode: u32,
     size: u64,
 }
-pack!(struct Record { sha256, sha1, md5, mode, size });
+pack!(struct Record { sums, mode, size });
 
 /// A regular file whose sums are still being made.
 #[derive(Debug, Clone)]
@@ -146,9 +145,7 @@ impl Listing {
         let Table { entries, lists, left_out, unkept } = self.table;
         let settle = |entry| match entry {
             Entry::File(Awaited { ticket, mode, size }) => match hashed.sums(ticket, size) {
-                Some(sums::Sums { sha256, sha1, md5 }) => {
-                    Entry::File(Record { sha256, sha1, md5, mode, size })
-                }
+                Some(sums) => Entry::File(Record { sums, mode, size }),
                 None => Entry::Unread("not hashed: its bytes did not come by"),
             },
             Entry::HardLink(target) => Entry::HardLink(target),

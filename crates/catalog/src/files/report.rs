@@ -91,7 +91,7 @@ pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &
             Some(owner) => {
                 findings.owned += 1;
                 let hasher = hashers.entry(owner).or_default();
-                hasher.update(format!("{}  {path}\n", Hex(record.sha256)));
+                hasher.update(format!("{}  {path}\n", Hex(record.sums.sha256)));
             }
             None => {
                 findings.unowned.add(record.size);
@@ -109,8 +109,8 @@ pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &
             path: path.into(),
             size: Some(record.size),
             mode: Some(Mode::of(record.mode)),
-            sha256: Some(Hex(record.sha256)),
-            sha1: Some(Hex(record.sha1)),
+            sha256: Some(Hex(record.sums.sha256)),
+            sha1: Some(Hex(record.sums.sha1)),
             layer: layer.clone(),
             package: placed.owner.and_then(|owner| ids.get(owner as usize)).cloned(),
             state: placed.state,
@@ -161,6 +161,14 @@ impl<'a> Claims<'a> {
             .filter_map(|(at, package)| Some((u32::try_from(at).ok()?, package)))
     }
 
+    /// The packages of these ecosystems by the files that prove them.
+    fn by_evidence(&self, ecosystems: &[Ecosystem]) -> HashMap<&'a str, u32> {
+        let packages = ecosystems.iter().flat_map(|ecosystem| self.of(*ecosystem));
+        packages
+            .flat_map(|(at, p)| p.evidence.iter().map(move |e| (e.path.trim_start_matches('/'), at)))
+            .collect()
+    }
+
     /// The package says that the file at `place` is its own, and what was in it.
     fn claim(&mut self, owner: u32, place: Box<str>, recorded: Option<Recorded>, kind: As) {
         let Some(placed) = self.files.get_mut(&place) else {
@@ -174,9 +182,9 @@ impl<'a> Claims<'a> {
             (owner, placed.state, recorded, &placed.content)
         {
             let is_same = match recorded {
-                Recorded::Md5(sum) => record.md5.map(|md5| md5 == sum),
-                Recorded::Sha1(sum) => Some(record.sha1 == sum),
-                Recorded::Sha256(sum) => Some(record.sha256 == sum),
+                Recorded::Md5(sum) => record.sums.md5.map(|md5| md5 == sum),
+                Recorded::Sha1(sum) => Some(record.sums.sha1 == sum),
+                Recorded::Sha256(sum) => Some(record.sums.sha256 == sum),
             };
             placed.state = match (is_same, kind) {
                 (None, _) => State::Unknown,
@@ -323,13 +331,7 @@ impl<'a> Claims<'a> {
 
     /// pacman, Portage, conda and opkg: a list stands beside what states the package, or is in it.
     fn systems(&mut self, all: &BTreeMap<Box<str>, Listed>) {
-        let mut by_evidence: HashMap<&str, u32> = HashMap::new();
-        for ecosystem in [Ecosystem::Alpm, Ecosystem::Ebuild, Ecosystem::Conda] {
-            let proofs = self
-                .of(ecosystem)
-                .flat_map(|(at, p)| p.evidence.iter().map(move |e| (e.path.trim_start_matches('/'), at)));
-            by_evidence.extend(proofs);
-        }
+        let by_evidence = self.by_evidence(&[Ecosystem::Alpm, Ecosystem::Ebuild, Ecosystem::Conda]);
         let opkg: HashMap<&str, u32> =
             self.of(Ecosystem::Opkg).map(|(at, p)| (p.name.as_str(), at)).collect();
         let view = self.view;
@@ -356,10 +358,7 @@ impl<'a> Claims<'a> {
     }
 
     fn python(&mut self, all: &BTreeMap<Box<str>, Listed>) {
-        let by_metadata: HashMap<&str, u32> = self
-            .of(Ecosystem::Pypi)
-            .flat_map(|(at, p)| p.evidence.iter().map(move |e| (e.path.trim_start_matches('/'), at)))
-            .collect();
+        let by_metadata = self.by_evidence(&[Ecosystem::Pypi]);
         let view = self.view;
         let follow = |path: &str| view.place(path);
         let mut directories = Directories::new(&follow);
@@ -381,12 +380,8 @@ impl<'a> Claims<'a> {
     fn directories(&mut self) {
         let mut owned: HashMap<String, u32> = HashMap::new();
         let clean = |path: &'a str| path.trim_start_matches('/');
-        for (at, package) in self.of(Ecosystem::Npm) {
-            let manifests =
-                package.evidence.iter().filter_map(|e| clean(&e.path).strip_suffix("/package.json"));
-            owned.extend(manifests.map(|dir| (dir.to_owned(), at)));
-        }
         for (ecosystem, file) in [
+            (Ecosystem::Npm, "/package.json"),
             (Ecosystem::Nix, ""),
             (Ecosystem::Alpm, "/desc"),
             (Ecosystem::Ebuild, "/PF"),

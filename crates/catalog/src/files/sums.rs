@@ -4,6 +4,7 @@
 //! ([`crate::tar::Mark`]); here it is hashed and given back to be filled again. Hashing costs more than walking, and goes
 //! on beside it. Decides nothing: a file whose bytes did not all come by has no sums.
 
+use crate::pack::pack;
 use crate::stage::PIECES;
 use crate::tar::Mark;
 use md5::Md5;
@@ -19,6 +20,7 @@ pub(super) struct Sums {
     pub(super) sha1: [u8; 20],
     pub(super) md5: Option<[u8; 16]>,
 }
+pack!(struct Sums { sha256, sha1, md5 });
 
 /// A file of the layer that is hashed: the how manieth, and with what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -350,15 +350,14 @@ impl Parser {
         Ok((nodes, None))
     }
 
-    /// The nodes up to one of `ends`.
-    fn body(&mut self, line: usize, of: &str, ends: &[&str]) -> Parsed<(Vec<Node>, Vec<Token>)> {
+    /// The nodes up to one of `ends`, and where that is an `else`, what stands behind it.
+    fn body(&mut self, line: usize, of: &str, ends: &[&str]) -> Parsed<(Vec<Node>, Option<Vec<Token>>)> {
         self.deeper(line)?;
         let (nodes, end) = self.nodes(Within::Block)?;
         self.depth -= 1;
         match end {
             Some((_, word, tokens)) if ends.contains(&word) => {
-                // The caller tells an end from an else by what is left to read.
-                Ok((nodes, if word == "else" { with_mark(tokens) } else { Vec::new() }))
+                Ok((nodes, (word == "else").then_some(tokens)))
             }
             Some((line, word, _)) => Err(Fault::new(line, format!("'{word}' has no place in this '{of}'"))),
             None => Err(Fault::new(line, format!("'{of}' without an end")).hint("close it with {{end}}")),
@@ -369,28 +368,26 @@ impl Parser {
         let test = self.pipe(line, tokens)?;
         let in_loop = usize::from(word == "range");
         self.loops += in_loop;
-        let (then, mut behind) = self.body(line, word, &["end", "else"])?;
+        let (then, behind) = self.body(line, word, &["end", "else"])?;
         self.loops -= in_loop;
-        let otherwise = if behind.is_empty() {
-            Vec::new()
-        } else {
-            behind.remove(0);
-            match behind.first() {
-                None => self.body(line, word, &["end"])?.0,
+        let otherwise = match behind {
+            None => Vec::new(),
+            Some(tokens) if tokens.is_empty() => self.body(line, word, &["end"])?.0,
+            Some(mut tokens) => match tokens.first() {
                 Some(Token::Name(next, _)) if next == word && word != "range" => {
-                    behind.remove(0);
+                    tokens.remove(0);
                     self.deeper(line)?;
-                    let node = self.block(line, word, behind)?;
+                    let node = self.block(line, word, tokens)?;
                     self.depth -= 1;
                     vec![node]
                 }
-                Some(_) => {
+                _ => {
                     return Err(Fault::new(
                         line,
                         format!("behind 'else' of this '{word}' stands something else"),
                     ));
                 }
-            }
+            },
         };
         Ok(match word {
             "if" => Node::If { test, then, otherwise },
@@ -482,12 +479,6 @@ impl Parser {
         self.depth -= 1;
         Ok(pipe)
     }
-}
-
-/// A mark before what stands behind `else`, so that a bare `else` is told from an `end`.
-fn with_mark(mut tokens: Vec<Token>) -> Vec<Token> {
-    tokens.insert(0, Token::Sign(","));
-    tokens
 }
 
 fn only_text(line: usize, of: &str, tokens: Vec<Token>) -> Parsed<String> {
