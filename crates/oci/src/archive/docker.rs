@@ -1,15 +1,16 @@
 //! The output of `docker save` without an OCI index: `manifest.json`, a configuration, and layers as files.
 //!
-//! Such an archive has no manifest that anybody has hashed, so an OCI manifest is made from what is there,
-//! by hashing each layer once. The result depends on the archive's content alone. Refused: configurations
-//! that are missing or too large, layers that are missing, a name that two images have.
+//! Such an archive has no manifest that anybody has hashed, so an OCI manifest is made from what is there. A layer that is
+//! a plain tar has the digest that the configuration names as its diff id, and is checked when it is read, as any blob;
+//! the others are hashed. The result depends on the archive's content alone. Refused: configurations that are missing or
+//! too large, layers that are missing, a name that two images have, a layer that is not what the configuration says.
 
 use super::tar::TarFile;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::index::tag_part;
 use crate::layout::store::{OwnedSelector, off_reactor};
-use crate::manifest::{Descriptor, Image, RawManifest, media_type};
+use crate::manifest::{Descriptor, Image, ImageConfig, RawManifest, media_type};
 use crate::reference::Location;
 use crate::source::{BlobReader, Referrers, ReferrersVia, Selector, Source, checked, from_io};
 use crate::{limits, strict};
@@ -18,6 +19,9 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// As many bytes as tell how a layer is compressed.
+const MAGIC_BYTES: usize = 4;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -135,12 +139,14 @@ impl Inner {
         }
         let config = self.hash(offset, size, Kind::Config)?;
         known.blobs.insert(config.digest.clone(), (offset, size));
+        let names: Vec<&String> = entry.layers.iter().flatten().collect();
+        let named = self.diff_ids(offset, size, &config.digest, names.len())?;
         let mut layers = Vec::new();
-        for name in entry.layers.iter().flatten() {
+        for (at, name) in names.into_iter().enumerate() {
             let (offset, size) = place(name)?;
             let layer = match known.layers.get(&offset) {
                 Some(layer) => layer.clone(),
-                None => self.hash(offset, size, Kind::Layer)?,
+                None => self.layer(offset, size, named.get(at))?,
             };
             known.layers.insert(offset, layer.clone());
             known.blobs.insert(layer.digest.clone(), (offset, size));
@@ -161,6 +167,34 @@ impl Inner {
         Ok(raw)
     }
 
+    /// What the configuration says that the tars of its `count` layers hash to; nothing where it does not say it of all.
+    fn diff_ids(&self, offset: u64, size: u64, digest: &Digest, count: usize) -> Result<Vec<Digest>> {
+        let mut bytes = Vec::new();
+        let read = self.file.read(offset, size).take(size).read_to_end(&mut bytes);
+        read.map_err(|e| from_io(e, "read archive", &self.location))?;
+        // Who needs more of it than this says what is wrong with it.
+        let named =
+            ImageConfig::parse(&bytes, digest).map(|config| config.rootfs.diff_ids).unwrap_or_default();
+        let all = named.len() == count && named.iter().all(|id| id.algorithm() == Algorithm::Sha256);
+        Ok(if all { named } else { Vec::new() })
+    }
+
+    /// The layer at that place. A plain tar's digest is its diff id: where the configuration has `named` it, the layer is
+    /// hashed once, when it is read, and is another layer's then, or the archive is broken.
+    fn layer(&self, offset: u64, size: u64, named: Option<&Digest>) -> Result<Descriptor> {
+        let Some(named) = named else { return self.hash(offset, size, Kind::Layer) };
+        let mut head = Vec::new();
+        let read = self.file.read(offset, size).take(MAGIC_BYTES as u64).read_to_end(&mut head);
+        read.map_err(|e| from_io(e, "read archive", &self.location))?;
+        if media_type_of(&head) != media_type::LAYER_TAR || size > limits::LAYER_BYTES {
+            return self.hash(offset, size, Kind::Layer);
+        }
+        let mut descriptor = Descriptor::of(media_type::LAYER_TAR, &[]);
+        descriptor.digest = named.clone();
+        descriptor.size = size;
+        Ok(descriptor)
+    }
+
     fn hash(&self, offset: u64, size: u64, kind: Kind) -> Result<Descriptor> {
         if size > limits::LAYER_BYTES {
             let kind = ErrorKind::LimitExceeded { limit: "LAYER_BYTES", value: limits::LAYER_BYTES };
@@ -174,7 +208,7 @@ impl Inner {
         loop {
             let n = reader.read(&mut buffer).map_err(|e| from_io(e, "read archive", &self.location))?;
             let Some(part) = buffer.get(..n).filter(|p| !p.is_empty()) else { break };
-            head.extend(part.iter().take(4_usize.saturating_sub(head.len())));
+            head.extend(part.iter().take(MAGIC_BYTES.saturating_sub(head.len())));
             hasher.update(part);
             read += n as u64;
         }
@@ -182,12 +216,9 @@ impl Inner {
             let kind = ErrorKind::SizeMismatch { expected: size, actual: read };
             return Err(Error::new("read archive", &self.location, kind));
         }
-        // Docker writes plain tar here; other tools write the layers as they were pulled.
-        let media_type = match (kind, head.as_slice()) {
-            (Kind::Config, _) => media_type::CONFIG,
-            (Kind::Layer, [0x1f, 0x8b, ..]) => media_type::LAYER_GZIP,
-            (Kind::Layer, [0x28, 0xb5, 0x2f, 0xfd]) => media_type::LAYER_ZSTD,
-            (Kind::Layer, _) => media_type::LAYER_TAR,
+        let media_type = match kind {
+            Kind::Config => media_type::CONFIG,
+            Kind::Layer => media_type_of(&head),
         };
         let mut descriptor = Descriptor::of(media_type, &[]);
         descriptor.digest = hasher.finish();
@@ -221,6 +252,15 @@ impl Inner {
 enum Kind {
     Config,
     Layer,
+}
+
+/// Docker writes plain tar here; other tools write the layers as they were pulled.
+fn media_type_of(head: &[u8]) -> &'static str {
+    match head {
+        [0x1f, 0x8b, ..] => media_type::LAYER_GZIP,
+        [0x28, 0xb5, 0x2f, 0xfd] => media_type::LAYER_ZSTD,
+        _ => media_type::LAYER_TAR,
+    }
 }
 
 fn shown(text: &str) -> String {

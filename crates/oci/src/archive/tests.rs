@@ -108,6 +108,43 @@ async fn an_old_docker_archive_gets_a_manifest() {
     assert_eq!(source.manifest(Selector::Tag("3")).await.unwrap(), None);
 }
 
+/// A plain tar is what the configuration says, or the archive is broken; what is compressed has another digest.
+#[tokio::test]
+async fn a_layer_of_a_docker_archive_is_what_its_configuration_names() {
+    let packed = b"\x1f\x8b and the rest";
+    let read = async |config: &serde_json::Value| {
+        let config = serde_json::to_vec(config).unwrap();
+        let list = br#"[{"Config":"c.json","Layers":["plain.tar","packed.tar"]}]"#;
+        let file = archive(&[
+            Item::File("plain.tar", b"a tar"),
+            Item::File("packed.tar", packed),
+            Item::File("c.json", &config),
+            Item::File("manifest.json", list),
+        ]);
+        let source = docker(&file).unwrap();
+        let raw = source.manifest(Selector::Only).await.unwrap().unwrap();
+        let Manifest::Image(image) = raw.parse().unwrap() else { panic!("{config:?}") };
+        let plain = source.blob_bytes(&image.layers[0], 100).await;
+        (plain, source.blob_bytes(&image.layers[1], 100).await.unwrap())
+    };
+    let diff_ids = |ids: &[Digest]| json!({"os": "linux", "rootfs": {"type": "layers", "diff_ids": ids}});
+    let (true_id, other) = (Digest::sha256(b"a tar"), Digest::sha256(b"another"));
+    let long: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
+    for honest in [
+        diff_ids(&[true_id.clone(), other.clone()]),
+        // Where it does not name all of them in SHA-256, they are hashed.
+        diff_ids(std::slice::from_ref(&other)),
+        diff_ids(&[long, other.clone()]),
+        json!({"rootfs": "none"}),
+    ] {
+        let (plain, rest) = read(&honest).await;
+        assert_eq!((plain.unwrap().as_slice(), rest.as_slice()), (b"a tar".as_slice(), packed.as_slice()));
+    }
+    let (lie, rest) = read(&diff_ids(&[other.clone(), true_id])).await;
+    assert!(matches!(lie.unwrap_err().kind, ErrorKind::DigestMismatch { .. }));
+    assert_eq!(rest, packed);
+}
+
 #[test]
 fn broken_archives_are_refused() {
     let good = br#"{"schemaVersion":2,"manifests":[]}"#;
