@@ -93,9 +93,10 @@ impl Printer {
         let _ = anstream::stdout().lock().write_all(text.as_bytes());
     }
 
-    /// Standard output for what comes in pieces. A reader that went away is not our failure.
+    /// Standard output for documents that come in pieces, in which nothing is coloured. A reader that went away is not
+    /// our failure.
     pub(crate) fn sink(&self) -> impl std::io::Write + use<> {
-        struct Sink(anstream::Stdout);
+        struct Sink(std::io::Stdout);
         impl std::io::Write for Sink {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
                 let _ = self.0.write_all(bytes);
@@ -106,7 +107,7 @@ impl Printer {
                 Ok(())
             }
         }
-        std::io::BufWriter::with_capacity(128 << 10, Sink(anstream::stdout()))
+        std::io::BufWriter::with_capacity(128 << 10, Sink(std::io::stdout()))
     }
 
     /// A line of talk to standard error; quiet under `--quiet`.

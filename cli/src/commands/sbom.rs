@@ -251,8 +251,8 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
     layer_cache::told(&how.memory, printer);
     match all.as_slice() {
         [] => {}
-        [one] => printer.data(&json(one)?),
-        many => printer.data(&json(&many)?),
+        [one] => json(one, printer.sink())?,
+        many => json(&many, printer.sink())?,
     }
     Ok(if args.strict && gaps > 0 { Exit::No } else { Exit::Yes })
 }
@@ -265,10 +265,12 @@ pub(super) fn tell_gaps(inventory: &Inventory, printer: &Printer) -> usize {
     inventory.gaps.len()
 }
 
-fn json(value: &impl serde::Serialize) -> Outcome<String> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|e| Failure::local(format!("cannot write the inventory: {e}")))?;
-    Ok(text + "\n")
+fn json(value: &impl serde::Serialize, mut out: impl std::io::Write) -> Outcome<()> {
+    serde_json::to_writer_pretty(&mut out, value)
+        .map_err(std::io::Error::from)
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+        .map_err(|e| Failure::local(format!("cannot write the inventory: {e}")))
 }
 
 fn write(
@@ -325,7 +327,10 @@ pub(super) fn emit(
 /// What is small, in one piece.
 fn bytes(form: &Form, head: &str, inventory: &Inventory) -> Outcome<Vec<u8>> {
     match form {
-        Form::Json => Ok(json(inventory)?.into_bytes()),
+        Form::Json => {
+            let mut bytes = Vec::new();
+            json(inventory, &mut bytes).map(|()| bytes)
+        }
         Form::Table => {
             Ok(format!("{head}{}{}", table(inventory), super::files::findings(inventory)).into_bytes())
         }

@@ -11,9 +11,10 @@
 use crate::limits;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::io::{self, Write};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -57,6 +58,26 @@ pub struct File {
     /// Whether it is what its package recorded.
     #[serde(default, skip_serializing_if = "State::is_unknown")]
     pub state: State,
+}
+
+impl File {
+    /// Writes all of it, so that no other file is written the same.
+    pub(crate) fn identify(&self, out: &mut impl Write) -> io::Result<()> {
+        let Self { path, size, mode, sha256, sha1, layer, package, state } = self;
+        for text in [Some(&**path), layer.as_deref(), package.as_deref()] {
+            let text = text.map(str::as_bytes);
+            out.write_all(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes())?;
+            out.write_all(text.unwrap_or_default())?;
+        }
+        for known in [size.is_some(), mode.is_some(), sha256.is_some(), sha1.is_some()] {
+            out.write_all(&[u8::from(known)])?;
+        }
+        out.write_all(&size.unwrap_or_default().to_le_bytes())?;
+        out.write_all(&mode.map_or(0, |mode| mode.0).to_le_bytes())?;
+        out.write_all(sha256.as_ref().map_or(&[], |sum| &sum.0[..]))?;
+        out.write_all(sha1.as_ref().map_or(&[], |sum| &sum.0[..]))?;
+        out.write_all(&[*state as u8])
+    }
 }
 
 /// Whether a file is what its package recorded at installation.
@@ -134,7 +155,11 @@ impl<const N: usize> Hex<N> {
 
 impl<const N: usize> fmt::Display for Hex<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        // The longest is SHA-512; what is longer has no name in any format.
+        let mut digits = [0; 128];
+        let digits = digits.get_mut(..2 * N).ok_or(fmt::Error)?;
+        hex::encode_to_slice(self.0, digits).map_err(|_| fmt::Error)?;
+        f.write_str(std::str::from_utf8(digits).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -461,19 +486,25 @@ impl Writer {
         }
         // Of a struct of texts and numbers. What XML has no way to write is escaped as JSON allows.
         let text = serde_json::to_string(&aside).ok()?;
-        Some(text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
+        Some(match text.is_ascii() {
+            true => text,
+            false => text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"),
+        })
     }
 }
 
 /// The path as every notation can write it.
-pub(crate) fn shown(path: &str) -> String {
+pub(crate) fn shown(path: &str) -> Cow<'_, str> {
+    if path.bytes().all(|b| b.is_ascii_graphic()) {
+        return Cow::Borrowed(path);
+    }
     let odd = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
     let mut text: String = path.chars().map(|c| if odd(c) { '\u{fffd}' } else { c }).collect();
     while text.ends_with(char::is_whitespace) {
         text.pop();
         text.push('\u{fffd}');
     }
-    text
+    Cow::Owned(text)
 }
 
 /// Puts files together that a document gives as elements and relationships.

@@ -4,6 +4,7 @@
 //! memory. Duplicate keys are refused by the derived readers for every key that we understand; keys that
 //! we skip cannot mean anything to us.
 
+use crate::files::File;
 use crate::format::Layout;
 use crate::{Error, ErrorKind, Result, limits};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
@@ -135,8 +136,9 @@ pub(crate) fn emit(
         .map_err(|e| Error::new(tried, ErrorKind::Io(e.to_string())))
 }
 
-/// The SHA-256 of the compact form of `document`: its identity.
-pub(crate) fn content_hash(tried: &str, document: &impl Serialize) -> Result<[u8; 32]> {
+/// The SHA-256 of the compact form of `document`, and of the `files` that it will have: its identity. The files are
+/// hashed as they are, since making elements of a hundred thousand of them a second time takes as long as writing them.
+pub(crate) fn content_hash(tried: &str, document: &impl Serialize, files: &[File]) -> Result<[u8; 32]> {
     use sha2::{Digest, Sha256};
 
     struct Hash(Sha256);
@@ -153,6 +155,10 @@ pub(crate) fn content_hash(tried: &str, document: &impl Serialize) -> Result<[u8
     // serde_json writes a few bytes at a time, and the hash wants blocks.
     let mut buffered = std::io::BufWriter::with_capacity(16 << 10, Hash(Sha256::new()));
     emit(tried, document, Layout::Compact, &mut buffered)?;
+    files
+        .iter()
+        .try_for_each(|file| file.identify(&mut buffered))
+        .map_err(|e| Error::new(tried, ErrorKind::Io(e.to_string())))?;
     let hash = buffered.into_inner().map_err(|e| Error::new(tried, ErrorKind::Io(e.to_string())))?;
     Ok(hash.0.finalize().into())
 }

@@ -41,7 +41,7 @@ impl Listed {
         let aside = |text| vec![Property { name: FILE.to_owned(), value: Some(text) }];
         Component {
             kind: "file".to_owned(),
-            name: files::shown(&file.path),
+            name: files::shown(&file.path).into_owned(),
             hashes: (!hashes.is_empty()).then_some(hashes),
             properties: self.files.aside(file).map(aside),
             ..Component::default()

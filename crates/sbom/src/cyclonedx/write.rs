@@ -73,8 +73,9 @@ pub(super) fn complete(inventory: &Inventory, version: Version) -> Result<Writte
     let mut inventory = inventory.clone();
     inventory.normalize();
     let mut document = document(&inventory, version)?;
-    let hash = json::content_hash(TRIED, &document)?;
-    document.serial_number = serial(&hash);
+    let files = std::mem::take(&mut document.components.files.files);
+    document.serial_number = serial(&json::content_hash(TRIED, &document, &files)?);
+    document.components.files.files = files;
     Ok(document)
 }
 

@@ -28,8 +28,12 @@ pub(super) fn complete(inventory: &Inventory) -> Result<Written> {
     let mut inventory = inventory.clone();
     inventory.normalize();
     let mut document = document(&inventory)?;
-    let hash = hex::encode(json::content_hash(TRIED, &document)?);
+    let files = std::mem::take(&mut document.files.0);
+    document.relationships.files = Arc::default();
+    let hash = hex::encode(json::content_hash(TRIED, &document, &files.files)?);
     document.document_namespace = format!("https://seaworthy.dev/spdx/{hash}");
+    document.relationships.files = Arc::clone(&files);
+    document.files.0 = files;
     Ok(document)
 }
 

@@ -25,7 +25,10 @@ pub(super) const NOASSERTION: &str = "NOASSERTION";
 pub fn write(inventory: &Inventory, layout: Layout, out: impl Write) -> Result<()> {
     let mut inventory = inventory.clone();
     inventory.normalize();
-    let hash = hex::encode(json::content_hash(TRIED, &document(&inventory, "urn:seaworthy")?)?);
+    let mut draft = document(&inventory, "urn:seaworthy")?;
+    let files = std::mem::take(&mut draft.files.files);
+    let hash = hex::encode(json::content_hash(TRIED, &draft, &files)?);
+    drop(draft);
     json::emit(TRIED, &document(&inventory, &format!("https://seaworthy.dev/spdx3/{hash}"))?, layout, out)
 }
 
