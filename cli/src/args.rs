@@ -210,7 +210,8 @@ pub(crate) struct Sbom {
     #[arg(long, short, value_enum, default_value = "squashed", value_name = "SCOPE")]
     pub(crate) scope: Scope,
     /// List files with checksums, layer and package: all, owned (by a package), unowned (and those that are not what
-    /// their package recorded), none. With any of them, what the files tell is summed up
+    /// their package recorded), none. With any of them, what the files tell is summed up; with all and unowned, files are
+    /// compared with dpkg's MD5 sums as well, which takes longer
     #[arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true,
         value_parser = ["all", "owned", "unowned", "none"])]
     pub(crate) files: String,

@@ -4,7 +4,7 @@ use crate::cache::Key;
 use crate::catalogers::{self, field};
 use crate::collect::Collector;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{self, Md5Sums};
 use crate::hidden;
 use crate::layer::{self, Facts, Pass};
 use crate::limits;
@@ -222,7 +222,11 @@ fn key(descriptor: &Descriptor, named: Option<&Digest>, options: &Options) -> Ke
         DiffIds::Compute => named.map_or(Algorithm::Sha256, Digest::algorithm).as_str(),
     };
     // Which of the files are listed is decided when all layers are there.
-    let files = if options.files == Selection::None { "no files" } else { "files" };
+    let files = match (options.files, Md5Sums::for_list(options.files)) {
+        (Selection::None, _) => "no files",
+        (_, Md5Sums::None) => "files",
+        (_, Md5Sums::OfDpkg) => "files with MD5",
+    };
     let how = format!("{} {computed}, {files}", descriptor.media_type);
     Key { digest: descriptor.digest.clone(), size: descriptor.size, how }
 }

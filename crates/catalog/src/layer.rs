@@ -11,7 +11,7 @@ use crate::elf::{More, Scanner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Hasher as FileHasher, Listing, Table};
 use crate::pack::{Pack, pack, take};
-use crate::path::{self, Name};
+use crate::path::{self, Above, Name};
 use crate::pe;
 use crate::stage;
 use crate::tar::{Entry, Kind, Reader, Tail};
@@ -19,7 +19,7 @@ use crate::{DiffIds, limits};
 use seaworthy_oci::digest::Hasher;
 use seaworthy_oci::{BlobReader, Digest};
 use seaworthy_sbom::files::Selection;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -328,7 +328,7 @@ pub(crate) struct Walk<'a> {
     /// Regular files, where they are asked for.
     files: Option<Listing>,
     /// The directories above wanted files and links, to see when one of them is replaced.
-    above: HashSet<String>,
+    above: Above,
     link_bytes: usize,
     wanted_bytes: u64,
     untold: usize,
@@ -340,8 +340,8 @@ impl<'a> Walk<'a> {
         Self {
             names,
             facts: Facts::default(),
-            files: (files != Selection::None).then(Listing::default),
-            above: HashSet::new(),
+            files: (files != Selection::None).then(|| Listing::new(files)),
+            above: Above::default(),
             link_bytes: 0,
             wanted_bytes: 0,
             untold: 0,
@@ -466,7 +466,7 @@ impl<'a> Walk<'a> {
             Kind::SymLink => {
                 if let Ok(target) = std::str::from_utf8(&entry.link) {
                     self.charge(path.len() + target.len())?;
-                    self.watch(&path);
+                    self.above.watch(&path);
                     self.facts.symlinks.insert(path, target.to_owned());
                 }
             }
@@ -564,19 +564,8 @@ impl<'a> Walk<'a> {
     }
 
     fn keep(&mut self, path: String, kept: Kept) {
-        self.watch(&path);
+        self.above.watch(&path);
         self.facts.kept.insert(path, kept);
-    }
-
-    fn watch(&mut self, path: &str) {
-        for dir in path::ancestors(path) {
-            if !self.above.contains(dir) {
-                self.above.insert(dir.to_owned());
-            } else {
-                // All above it are there as well.
-                break;
-            }
-        }
     }
 
     /// The entry at `path` takes the place of what this layer had there before: the last one counts.
@@ -586,7 +575,7 @@ impl<'a> Walk<'a> {
         if kind != Kind::Directory && self.above.contains(path) {
             self.facts.kept.retain(|p, _| !path::is_below(p, path));
             self.facts.symlinks.retain(|p, _| !path::is_below(p, path));
-            self.above.retain(|p| p != path && !path::is_below(p, path));
+            self.above.forget(path);
         }
     }
 

@@ -5,6 +5,7 @@
 //! `PATH_MAX`) is refused, and the caller says so as a gap. The root itself is the empty path.
 
 use crate::limits;
+use std::collections::HashSet;
 
 /// What an entry's name turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,33 @@ pub(crate) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(path.rsplit_once('/').map(|(dir, _)| dir), |p| {
         p.rsplit_once('/').map(|(dir, _)| dir)
     })
+}
+
+/// The directories above some paths.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Above(HashSet<Box<str>>);
+
+impl Above {
+    /// Takes those above `path`.
+    pub(crate) fn watch(&mut self, path: &str) {
+        for dir in ancestors(path) {
+            if self.0.contains(dir) {
+                // All above it are there as well.
+                break;
+            }
+            self.0.insert(dir.into());
+        }
+    }
+
+    /// Whether one of the paths is below `path`.
+    pub(crate) fn contains(&self, path: &str) -> bool {
+        self.0.contains(path)
+    }
+
+    /// Nothing is below `path` any longer.
+    pub(crate) fn forget(&mut self, path: &str) {
+        self.0.retain(|dir| **dir != *path && !is_below(dir, path));
+    }
 }
 
 /// `dir` and `rest` as one path, where either may be the root.

@@ -10,6 +10,7 @@ use crate::files::Tree;
 use crate::layer::{Facts, Kept, PathHasher};
 use crate::{limits, path};
 use seaworthy_sbom::inventory::Evidence;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -79,13 +80,11 @@ impl View {
                 self.remove(layer, |p| path::is_below(p, &dir), &dir);
             }
         }
-        let holds = |hash: u64| facts.paths.binary_search(&hash).is_ok();
-        let replaced = |p: &str| {
-            holds(names.other(p.as_bytes()))
-                || holds(names.directory(p.as_bytes()))
-                || path::ancestors(p).any(|dir| holds(names.other(dir.as_bytes())))
-        };
-        self.remove(layer, replaced, "");
+        let replaced = Replaced { names, paths: &facts.paths, last: RefCell::default() };
+        if let Some(tree) = &mut self.tree {
+            tree.replace(&replaced);
+        }
+        self.remove_wanted(layer, |p| replaced.holds(p), "");
         for (link, target) in facts.symlinks {
             if let Some(link) = self.place(&link) {
                 self.remove(layer, |p| p == link || path::is_below(p, &link), &link);
@@ -124,7 +123,7 @@ impl View {
         }
         if let Some(table) = facts.files {
             let mut tree = self.tree.take().unwrap_or_default();
-            tree.lay(layer, table, |path| self.place(path));
+            tree.lay(layer, table, names, |path| self.place(path));
             self.tree = Some(tree);
         }
     }
@@ -152,6 +151,11 @@ impl View {
         if let Some(tree) = &mut self.tree {
             tree.remove(&gone, start);
         }
+        self.remove_wanted(layer, gone, start);
+    }
+
+    /// The same among what catalogers want, and among links.
+    fn remove_wanted(&mut self, layer: usize, gone: impl Fn(&str) -> bool, start: &str) {
         let from_start = || (std::ops::Bound::Included(start), std::ops::Bound::Unbounded);
         for (path, history) in self.files.range_mut::<str, _>(from_start()) {
             if !path.starts_with(start) {
@@ -269,6 +273,44 @@ impl View {
     pub(crate) fn astray(&self, path: &str, known: impl Fn(&str) -> bool) -> Option<String> {
         let place = self.resolve(path)?;
         (place != path && !known(&place)).then_some(place)
+    }
+}
+
+/// What a layer's entries take the place of.
+pub(crate) struct Replaced<'a> {
+    names: &'a PathHasher,
+    /// Sorted.
+    paths: &'a [u64],
+    /// The directory that was asked about last, and the answer: paths are asked for in their order.
+    last: RefCell<(String, bool)>,
+}
+
+impl Replaced<'_> {
+    /// Whether something stands in the layer at `path`, or other than a directory above it.
+    pub(crate) fn holds(&self, path: &str) -> bool {
+        if self.is_at(self.names.other(path.as_bytes())) {
+            return true;
+        }
+        let dir = path::split(path).0;
+        let mut last = self.last.borrow_mut();
+        if last.0 != dir {
+            last.1 = self.has_no_directory(dir);
+            last.0.clear();
+            last.0.push_str(dir);
+        }
+        last.1
+    }
+
+    /// Whether anything stands at the path that `name` is for.
+    pub(crate) fn is_at(&self, name: u64) -> bool {
+        // The two names of a path are neighbours.
+        self.paths.binary_search_by_key(&(name >> 1), |name| name >> 1).is_ok()
+    }
+
+    /// Whether something other than a directory stands at `dir` or above it.
+    pub(crate) fn has_no_directory(&self, dir: &str) -> bool {
+        let holds = |dir: &str| self.paths.binary_search(&self.names.other(dir.as_bytes())).is_ok();
+        !dir.is_empty() && (holds(dir) || path::ancestors(dir).any(holds))
     }
 }
 

@@ -13,13 +13,15 @@ mod sums;
 
 pub(crate) use lists::{Listed, Recorded};
 pub(crate) use report::report;
-pub(crate) use sums::{Hashed, Hasher, Ticket};
+pub(crate) use sums::{Hashed, Hasher, Md5Sums, Ticket};
 
+use crate::layer::PathHasher;
 use crate::pack::pack;
-use crate::path::Name;
+use crate::path::{Above, Name};
+use crate::squash::Replaced;
 use crate::tar::{self, Kind};
 use crate::{limits, path};
-use seaworthy_sbom::files::State;
+use seaworthy_sbom::files::{Selection, State};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use sums::Sums;
@@ -76,16 +78,25 @@ impl<F> Default for Table<F> {
 }
 
 /// The files of a layer that is being walked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Listing {
+    md5: Md5Sums,
     table: Table<Awaited>,
+    /// The directories above its files, to see when one of them is replaced.
+    above: Above,
     tickets: u32,
 }
 
 impl Listing {
+    /// Nothing yet, of an image whose files are asked for.
+    pub(crate) fn new(selection: Selection) -> Self {
+        let md5 = Md5Sums::for_list(selection);
+        Self { md5, table: Table::default(), above: Above::default(), tickets: 0 }
+    }
+
     /// Of the regular file at `path`, which will be taken when it has come by.
     pub(crate) fn ticket(&mut self, path: &str) -> Ticket {
-        let ticket = Ticket::of(path, self.tickets);
+        let ticket = Ticket::of(path, self.tickets, self.md5);
         // A layer's entries are bounded far below.
         self.tickets = self.tickets.saturating_add(1);
         ticket
@@ -110,6 +121,11 @@ impl Listing {
         let table = &mut self.table;
         if entry.kind != Kind::Directory {
             table.replace(path, is_list);
+            if self.above.contains(path) {
+                self.above.forget(path);
+                table.remove_below(path);
+            }
+            self.above.watch(path);
         }
         match (entry.kind, ticket) {
             (Kind::File, Some(ticket)) => {
@@ -123,7 +139,10 @@ impl Listing {
                     _ => Entry::Unread("not listed: a hard link out of the image"),
                 },
             ),
-            _ => {}
+            _ => {
+                table.entries.remove(path);
+                table.lists.remove(path);
+            }
         }
         let Some(content) = content else { return 0 };
         let size = content.len() as u64;
@@ -164,19 +183,22 @@ impl<F> Table<F> {
         }
     }
 
-    /// Something that is no directory takes the place of what the layer had at `path` and below it. A list that was
-    /// read just now stays.
+    /// Something that is no directory takes the place of what the layer had at `path`. A list that was read just now
+    /// stays.
     fn replace(&mut self, path: &str, is_list: bool) {
-        if !is_list {
+        if !is_list && !self.lists.is_empty() {
             self.lists.remove(path);
         }
-        self.entries.remove(path);
+    }
+
+    /// The layer had a directory at `path`, and has none any longer.
+    fn remove_below(&mut self, path: &str) {
         remove(&mut self.entries, &format!("{path}/"), |_| true);
         remove(&mut self.lists, &format!("{path}/"), |_| true);
     }
 
     fn put(&mut self, path: &str, entry: Entry<F>) {
-        if self.entries.len() < limits::LAYER_FILES {
+        if self.entries.len() < limits::LAYER_FILES || self.entries.contains_key(path) {
             self.entries.insert(path.into(), entry);
         } else {
             self.left_out += 1;
@@ -202,7 +224,10 @@ fn remove<V>(map: &mut BTreeMap<Box<str>, V>, start: &str, gone: impl Fn(&str) -
 /// What stands at a path of the image.
 #[derive(Debug, Clone)]
 struct Placed {
-    layer: usize,
+    /// The path by eight bytes, and the directory by its number: every layer asks what of all it replaces.
+    name: u64,
+    directory: u32,
+    layer: u32,
     /// `None`: it is there, and its content is not known.
     content: Result<Record, &'static str>,
     /// The place of its package in the inventory.
@@ -213,6 +238,8 @@ struct Placed {
 /// The files of the image as the layers laid so far leave it.
 #[derive(Default)]
 pub(crate) struct Tree {
+    /// The directories in which files stand or stood, with their numbers.
+    directories: BTreeMap<Box<str>, u32>,
     files: BTreeMap<Box<str>, Placed>,
     lists: BTreeMap<Box<str>, Listed>,
     left_out: usize,
@@ -226,9 +253,35 @@ impl Tree {
         remove(&mut self.lists, start, gone);
     }
 
+    /// Takes away what a layer replaces.
+    pub(crate) fn replace(&mut self, gone: &Replaced<'_>) {
+        let mut replaced = vec![false; self.directories.len()];
+        for (directory, number) in &self.directories {
+            if let Some(replaced) = replaced.get_mut(*number as usize) {
+                *replaced = gone.has_no_directory(directory);
+            }
+        }
+        let is_gone = |placed: &Placed| {
+            gone.is_at(placed.name) || replaced.get(placed.directory as usize).copied().unwrap_or(true)
+        };
+        let files: Vec<Box<str>> =
+            self.files.iter().filter(|(_, placed)| is_gone(placed)).map(|(path, _)| path.clone()).collect();
+        for path in files {
+            self.files.remove(&path);
+        }
+        remove(&mut self.lists, "", |path| gone.holds(path));
+    }
+
     /// Lays the files of a layer on those below; what they replace is gone already. `place` follows the links in the
     /// directories of a path.
-    pub(crate) fn lay(&mut self, layer: usize, table: Table, place: impl Fn(&str) -> Option<String>) {
+    pub(crate) fn lay(
+        &mut self,
+        layer: usize,
+        table: Table,
+        names: &PathHasher,
+        place: impl Fn(&str) -> Option<String>,
+    ) {
+        let mut put = Put::new(layer, names);
         let mut directories = Directories::new(&place);
         self.left_out += table.left_out;
         self.unkept += table.unkept;
@@ -243,7 +296,7 @@ impl Tree {
                     continue;
                 }
             };
-            self.put(layer, path, content);
+            self.put(&mut put, path, content);
         }
         // As in the squash: a link may come before its target, and point to another link.
         for _ in 0..limits::LINK_HOPS {
@@ -251,7 +304,7 @@ impl Tree {
             links.retain(|(path, target)| {
                 let found = directories.place(target.clone()).and_then(|target| self.files.get(&target));
                 let Some(content) = found.map(|placed| placed.content.clone()) else { return true };
-                self.put(layer, path.clone(), content);
+                self.put(&mut put, path.clone(), content);
                 false
             });
             if links.len() == before {
@@ -259,7 +312,11 @@ impl Tree {
             }
         }
         for (path, _) in links {
-            self.put(layer, path, Err("not listed: a hard link to something that is no file of the image"));
+            self.put(
+                &mut put,
+                path,
+                Err("not listed: a hard link to something that is no file of the image"),
+            );
         }
         for (path, listed) in table.lists {
             if let Some(path) = directories.place(path) {
@@ -268,12 +325,46 @@ impl Tree {
         }
     }
 
-    fn put(&mut self, layer: usize, path: Box<str>, content: Result<Record, &'static str>) {
+    fn put(&mut self, put: &mut Put<'_>, path: Box<str>, content: Result<Record, &'static str>) {
         if self.files.len() < limits::IMAGE_FILES || self.files.contains_key(&path) {
-            self.files.insert(path, Placed { layer, content, owner: None, state: State::Unknown });
+            let name = put.names.other(path.as_bytes());
+            let directory = put.directory(path::split(&path).0, &mut self.directories);
+            let placed =
+                Placed { name, directory, layer: put.layer, content, owner: None, state: State::Unknown };
+            self.files.insert(path, placed);
         } else {
             self.left_out += 1;
         }
+    }
+}
+
+/// What is the same for all files of a layer that is laid.
+struct Put<'a> {
+    /// An image has at most [`limits::IMAGE_ENTRIES`] entries, and fewer layers.
+    layer: u32,
+    names: &'a PathHasher,
+    /// Files come by their paths, and so by their directories.
+    last: Option<(Box<str>, u32)>,
+}
+
+impl<'a> Put<'a> {
+    fn new(layer: usize, names: &'a PathHasher) -> Self {
+        Self { layer: u32::try_from(layer).unwrap_or(u32::MAX), names, last: None }
+    }
+
+    fn directory(&mut self, path: &str, known: &mut BTreeMap<Box<str>, u32>) -> u32 {
+        if let Some((last, number)) = &self.last
+            && **last == *path
+        {
+            return *number;
+        }
+        let number = known.get(path).copied().unwrap_or_else(|| {
+            let number = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            known.insert(path.into(), number);
+            number
+        });
+        self.last = Some((path.into(), number));
+        number
     }
 }
 
@@ -313,17 +404,17 @@ mod tests {
         };
         assert_eq!(fill(limits::LAYER_FILES).left_out, 0);
         assert_eq!(fill(limits::LAYER_FILES + 1).left_out, 1);
-        let mut tree = Tree::default();
+        let (mut tree, names) = (Tree::default(), PathHasher::default());
         let place = |path: &str| Some(path.to_owned());
-        tree.lay(0, fill(limits::LAYER_FILES), place);
-        tree.lay(1, fill(limits::LAYER_FILES), place);
+        tree.lay(0, fill(limits::LAYER_FILES), &names, place);
+        tree.lay(1, fill(limits::LAYER_FILES), &names, place);
         assert_eq!(tree.left_out, 0, "the same files in another layer are no further ones");
         let more = |from: usize| {
             let mut table: Table = Table::default();
             (from..=limits::IMAGE_FILES).for_each(|at| table.put(&at.to_string(), Entry::Unread("")));
             table
         };
-        tree.lay(2, more(limits::LAYER_FILES), place);
+        tree.lay(2, more(limits::LAYER_FILES), &names, place);
         assert_eq!((tree.left_out, tree.files.len()), (1, limits::IMAGE_FILES));
     }
 }

@@ -30,7 +30,7 @@ enum As {
 
 /// Puts the files that were asked for, and what all of them tell, into the inventory.
 pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &mut Inventory) {
-    let Tree { files, lists, left_out, unkept } = tree;
+    let Tree { files, lists, left_out, unkept, directories: _ } = tree;
     let packages = &inventory.packages;
     let mut claims =
         Claims { view, files, packages, findings: FileFindings::default(), missing: BTreeMap::new() };
@@ -68,7 +68,7 @@ pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &
         gaps.push(gap("/".to_owned(), why));
     }
     let ids: Vec<Shared> = packages.iter().map(|p| Shared::from(p.stable_id().as_str())).collect();
-    let mut layers: HashMap<usize, Option<Shared>> = HashMap::new();
+    let mut layers: HashMap<u32, Option<Shared>> = HashMap::new();
     let mut hashers: HashMap<u32, Sha256> = HashMap::new();
     let mut unknown: HashSet<u32> = HashSet::new();
     let (mut listed, mut untold) = (Vec::new(), 0_usize);
@@ -104,7 +104,8 @@ pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &
             State::Changed => findings.changed += 1,
             State::ConfigurationChanged => findings.configuration_changed += 1,
         }
-        let layer = layers.entry(placed.layer).or_insert_with_key(|at| view.digest(*at).map(Shared::from));
+        let layer =
+            layers.entry(placed.layer).or_insert_with_key(|at| view.digest(*at as usize).map(Shared::from));
         let file = File {
             path: path.into(),
             size: Some(record.size),

@@ -115,6 +115,9 @@ fn what_is_listed_is_what_was_asked_for() {
     told.listed = Selection::Unowned;
     assert_eq!(&told, findings(&unowned));
     assert_eq!(told.unowned_in["/opt/mine"], Tally { files: 1, bytes: 5 });
+    // MD5 sums, which dpkg alone has, are made for whoever looks for changes.
+    assert_eq!((told.changed, findings(&owned).changed), (1, 0));
+    assert!(owned.files.iter().all(|f| f.state == State::Unknown));
 }
 
 /// The property, as somebody with a shell would make it.
