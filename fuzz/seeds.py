@@ -64,6 +64,7 @@ SMALL = {
         + b"\x04\0\0\0\x04\0\0\0\x04\0\0\0Go\0\0id.." + bytes.fromhex("3077af0c9274080241e1c107e6d618e6")
         + b"path\tx.org/a\nmod\tx.org/a\tv1.0.0\t\ndep\tx.org/b\tv1.2.0\th1:x=\n" + bytes.fromhex("f932433186182072008242104116d8f2")
         + b"fmt/print.go\0github.com/a/b/c.go\0x.org/d@v1.0.0/e.go\0" + bytes(300)),
+    "inventory-lists": b"\x019dd4e461268c8034f5c8564e155c67a6  usr/bin/a\n9dd4e461268c8034f5c8564e155c67a6  usr/bin/gone\n",
     "inventory-whiteouts": bytes(range(0, 48)),
     "statement": b'{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"IMAGE"}}],"predicateType":"https://spdx.dev/Document","predicate":{"a":[1,2.5,null]}}',
 }

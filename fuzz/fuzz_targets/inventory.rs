@@ -1,6 +1,6 @@
 //! Layers and the package data in them. `SEAWORTHY_FUZZ` says what the bytes are: a kind of file (`dpkg`, `apk`,
 //! `rpm-sqlite`, `rpm-ndb`, `rpm-bdb`, `rpm-manifest`, `jar`, `wheel`, `npm`, `go`, `auditable`, `gem`, `composer`, `dotnet`,
-//! `lock` and the further ones of `FILES`), a whole layer (`tar`), or a
+//! `lock` and the further ones of `FILES`), what packages list of their files (`lists`), a whole layer (`tar`), or a
 //! plan of layers with whiteouts (`whiteouts`). Without it the first byte says so.
 //!
 //! What must hold: an inventory or an error, the same twice, written in both formats and read back; and of layers, that
@@ -8,7 +8,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use seaworthy_fuzz::{inventory, round_trip, tar};
+use seaworthy_fuzz::{Files, inventory, round_trip, tar};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -61,6 +61,19 @@ const FILES: &[(&str, &str)] = &[
     ("egg", "usr/lib/python3/dist-packages/x-1.0-py3.egg"),
 ];
 
+/// Where packages list their files, each beside a package that has some.
+const LISTS: [&str; 5] = [
+    "var/lib/dpkg/info/a.list",
+    "var/lib/dpkg/info/a.md5sums",
+    "var/lib/dpkg/diversions",
+    "var/lib/dpkg/status.d/a.md5sums",
+    "usr/lib/python3/dist-packages/x-1.0.dist-info/RECORD",
+];
+
+/// Kinds whose own bytes say something about files, and whole layers: these are read with `--files all`.
+const WITH_FILES: [&str; 9] =
+    ["lists", "dpkg", "apk", "rpm-sqlite", "rpm-ndb", "rpm-bdb", "rpm-manifest", "opkg", "tar"];
+
 const OS: (&str, &[u8]) = ("etc/os-release", b"ID=debian\nVERSION_ID=12\n");
 
 fuzz_target!(|data: &[u8]| {
@@ -72,21 +85,33 @@ fuzz_target!(|data: &[u8]| {
     let (kind, data) = match (kind, data.split_first()) {
         (Some(kind), _) => (kind.as_str(), data),
         (None, Some((first, rest))) => {
-            let names: Vec<&str> = FILES.iter().map(|(name, _)| *name).chain(["tar", "whiteouts"]).collect();
+            let names: Vec<&str> = FILES.iter().map(|(name, _)| *name).chain(["lists", "tar", "whiteouts"]).collect();
             (names[usize::from(*first) % names.len()], rest)
         }
         (None, None) => return,
     };
     let layers = match kind {
         "tar" => vec![data.to_vec()],
+        // The first byte says which list it is.
+        "lists" => {
+            let (which, content) = data.split_first().unwrap_or((&0, &[]));
+            vec![tar(&[
+                OS,
+                ("var/lib/dpkg/status", b"Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n"),
+                ("usr/lib/python3/dist-packages/x-1.0.dist-info/METADATA", b"Name: x\nVersion: 1.0\n"),
+                ("usr/bin/a", b"x"),
+                (LISTS[usize::from(*which) % LISTS.len()], content),
+            ])]
+        }
         "whiteouts" => return whiteouts(runtime, data),
         _ => {
             let (_, path) = FILES.iter().find(|(name, _)| *name == kind).expect("SEAWORTHY_FUZZ names a kind");
             vec![tar(&[OS, (path, data)])]
         }
     };
-    let first = inventory(runtime, &layers);
-    assert_eq!(first, inventory(runtime, &layers), "two answers to one image");
+    let files = if WITH_FILES.contains(&kind) { Files::All } else { Files::None };
+    let first = inventory(runtime, &layers, files);
+    assert_eq!(first, inventory(runtime, &layers, files), "two answers to one image");
     if let Ok(inventory) = first {
         round_trip(&inventory);
     }
@@ -133,9 +158,11 @@ fn whiteouts(runtime: &tokio::runtime::Runtime, data: &[u8]) {
         .iter()
         .map(|layer| tar(&layer.iter().map(|(p, c)| (p.as_str(), c.as_slice())).collect::<Vec<_>>()))
         .collect();
-    let made = inventory(runtime, &tars).expect("layers in good order");
+    let made = inventory(runtime, &tars, Files::All).expect("layers in good order");
     let found: BTreeSet<(String, String)> =
         made.packages.iter().map(|p| (p.name.clone(), p.version.clone().unwrap_or_default())).collect();
     assert_eq!(found, expected);
+    let listed: BTreeSet<String> = made.files.iter().map(|f| f.path.trim_start_matches('/').to_owned()).collect();
+    assert_eq!(listed, files.into_keys().collect());
     round_trip(&made);
 }

@@ -9,6 +9,7 @@ use seaworthy_oci::{
     BlobReader, CheckedReader, Descriptor, Location, Pinned, RawManifest, Reference, Referrers, ReferrersVia, Result,
     Selector, Source,
 };
+pub use seaworthy_sbom::files::Selection as Files;
 use seaworthy_sbom::inventory::Inventory;
 use seaworthy_verifier::{Authority, PublicKey, TrustedKey};
 use std::collections::BTreeMap;
@@ -94,7 +95,11 @@ impl Source for Memory {
 }
 
 /// The inventory of an image of these layers, each the bytes of a tar.
-pub fn inventory(runtime: &tokio::runtime::Runtime, layers: &[Vec<u8>]) -> std::result::Result<Inventory, String> {
+pub fn inventory(
+    runtime: &tokio::runtime::Runtime,
+    layers: &[Vec<u8>],
+    files: Files,
+) -> std::result::Result<Inventory, String> {
     let mut blobs = BTreeMap::new();
     let mut put = |kind: &str, bytes: Vec<u8>| {
         let descriptor = Descriptor::of(kind, &bytes);
@@ -116,7 +121,7 @@ pub fn inventory(runtime: &tokio::runtime::Runtime, layers: &[Vec<u8>]) -> std::
     let reference: Reference = "registry.example/fuzz:1".parse().expect("a reference");
     let source = Memory { location: reference.location.clone(), blobs };
     let pinned = Pinned::new(&reference, raw.descriptor.clone());
-    let options = seaworthy_catalog::Options::default();
+    let options = seaworthy_catalog::Options { files, ..seaworthy_catalog::Options::default() };
     let made = seaworthy_catalog::inventory(&source, &pinned, &image, &options, &seaworthy_catalog::NoProgress);
     runtime.block_on(made).map_err(|e| e.to_string())
 }
@@ -161,6 +166,7 @@ pub fn round_trip(inventory: &Inventory) {
         });
         assert_eq!(found, format);
         assert_eq!(read.packages.len(), inventory.packages.len(), "{}: packages lost", format.name());
+        assert_eq!(read.files, inventory.files, "{}: other files", format.name());
         assert_eq!(read.subject.digest, inventory.subject.digest, "{}: another subject", format.name());
     }
 }
