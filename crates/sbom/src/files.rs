@@ -151,15 +151,18 @@ impl<const N: usize> Hex<N> {
         let mut bytes = [0; N];
         hex::decode_to_slice(text, &mut bytes).ok().map(|()| Self(bytes))
     }
+
+    /// Its digits, written to `room`, which has enough for SHA-512; what is longer has no name in any format.
+    fn digits<'a>(&self, room: &'a mut [u8; 128]) -> Option<&'a str> {
+        let digits = room.get_mut(..2 * N)?;
+        hex::encode_to_slice(self.0, digits).ok()?;
+        std::str::from_utf8(digits).ok()
+    }
 }
 
 impl<const N: usize> fmt::Display for Hex<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The longest is SHA-512; what is longer has no name in any format.
-        let mut digits = [0; 128];
-        let digits = digits.get_mut(..2 * N).ok_or(fmt::Error)?;
-        hex::encode_to_slice(self.0, digits).map_err(|_| fmt::Error)?;
-        f.write_str(std::str::from_utf8(digits).map_err(|_| fmt::Error)?)
+        f.write_str(self.digits(&mut [0; 128]).ok_or(fmt::Error)?)
     }
 }
 
@@ -171,7 +174,10 @@ impl<const N: usize> fmt::Debug for Hex<N> {
 
 impl<const N: usize> Serialize for Hex<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.digits(&mut [0; 128]) {
+            Some(digits) => serializer.serialize_str(digits),
+            None => serializer.collect_str(self),
+        }
     }
 }
 

@@ -9,8 +9,10 @@ use crate::format::Layout;
 use crate::{Error, ErrorKind, Result, limits};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
 
 /// Refuses bytes beyond the size or depth that [`crate::limits`] allows.
 pub(crate) fn guard(tried: &str, bytes: &[u8]) -> Result<()> {
@@ -119,21 +121,91 @@ pub(crate) fn each_of<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// Writes `document` in that layout.
-pub(crate) fn emit(
-    tried: &str,
-    document: &impl Serialize,
-    layout: Layout,
-    mut out: impl Write,
-) -> Result<()> {
+pub(crate) fn emit(tried: &str, document: &impl Serialize, layout: Layout, out: impl Write) -> Result<()> {
+    // serde_json writes a few bytes at a time, and `out` may be known at run time alone.
+    let mut out = BufWriter::with_capacity(64 << 10, out);
     let result = match layout {
         Layout::Compact => serde_json::to_writer(&mut out, document),
-        Layout::Pretty => serde_json::to_writer_pretty(&mut out, document),
+        Layout::Pretty => document.serialize(&mut Serializer::with_formatter(&mut out, Pretty::default())),
     };
     result
         .map_err(std::io::Error::from)
         .and_then(|()| if layout == Layout::Pretty { out.write_all(b"\n") } else { Ok(()) })
         .and_then(|()| out.flush())
         .map_err(|e| Error::new(tried, ErrorKind::Io(e.to_string())))
+}
+
+/// What serde_json's own pretty formatter writes, a line's beginning at a time and not each two blanks of it.
+#[derive(Default)]
+struct Pretty {
+    depth: usize,
+    is_filled: bool,
+}
+
+impl Pretty {
+    const START: &[u8] = b",\n                                ";
+
+    fn open(&mut self) {
+        self.depth += 1;
+        self.is_filled = false;
+    }
+
+    fn line(&self, is_first: bool, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+        let blanks = 2 * self.depth;
+        let within = blanks.min(Self::START.len() - 2);
+        out.write_all(Self::START.get(usize::from(is_first)..2 + within).unwrap_or_default())?;
+        (within..blanks).try_for_each(|_| out.write_all(b" "))
+    }
+
+    fn close(&mut self, out: &mut (impl Write + ?Sized), end: &[u8]) -> io::Result<()> {
+        self.depth = self.depth.saturating_sub(1);
+        if self.is_filled {
+            self.line(true, out)?;
+        }
+        out.write_all(end)
+    }
+}
+
+impl Formatter for Pretty {
+    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.open();
+        out.write_all(b"[")
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.close(out, b"]")
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, is_first: bool) -> io::Result<()> {
+        self.line(is_first, out)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.is_filled = true;
+        Ok(())
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.open();
+        out.write_all(b"{")
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.close(out, b"}")
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, is_first: bool) -> io::Result<()> {
+        self.line(is_first, out)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.is_filled = true;
+        Ok(())
+    }
 }
 
 /// The SHA-256 of the compact form of `document`, and of the `files` that it will have: its identity. The files are
@@ -143,17 +215,17 @@ pub(crate) fn content_hash(tried: &str, document: &impl Serialize, files: &[File
 
     struct Hash(Sha256);
     impl Write for Hash {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.update(bytes);
             Ok(bytes.len())
         }
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
 
-    // serde_json writes a few bytes at a time, and the hash wants blocks.
-    let mut buffered = std::io::BufWriter::with_capacity(16 << 10, Hash(Sha256::new()));
+    // What is hashed wants to be in blocks.
+    let mut buffered = BufWriter::with_capacity(16 << 10, Hash(Sha256::new()));
     emit(tried, document, Layout::Compact, &mut buffered)?;
     files
         .iter()
@@ -161,4 +233,24 @@ pub(crate) fn content_hash(tried: &str, document: &impl Serialize, files: &[File
         .map_err(|e| Error::new(tried, ErrorKind::Io(e.to_string())))?;
     let hash = buffered.into_inner().map_err(|e| Error::new(tried, ErrorKind::Io(e.to_string())))?;
     Ok(hash.0.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pretty_is_what_serde_json_calls_so() {
+        let mut deep = json!("x\n");
+        (0..40).for_each(|n| {
+            deep = if n % 2 == 0 { json!([deep, {}, []]) } else { json!({"a": deep, "b": null}) }
+        });
+        for document in [json!([]), json!({}), json!({"a": [], "b": {"c": [1, -2.5, true]}}), deep] {
+            let mut ours = Vec::new();
+            emit("", &document, Layout::Pretty, &mut ours).unwrap();
+            let theirs = serde_json::to_string_pretty(&document).unwrap() + "\n";
+            assert_eq!(String::from_utf8(ours).unwrap(), theirs);
+        }
+    }
 }

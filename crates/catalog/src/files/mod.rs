@@ -22,7 +22,7 @@ use crate::squash::Replaced;
 use crate::tar::{self, Kind};
 use crate::{limits, path};
 use seaworthy_sbom::files::{Selection, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use sums::Sums;
 
@@ -368,25 +368,25 @@ impl<'a> Put<'a> {
     }
 }
 
-/// Follows the links in directories, each directory once where its files come one after the other.
+/// Follows the links in directories, each directory once.
 struct Directories<F> {
     place: F,
-    last: Option<(String, Option<String>)>,
+    known: HashMap<Box<str>, Option<Box<str>>>,
 }
 
 impl<F: Fn(&str) -> Option<String>> Directories<F> {
     fn new(place: F) -> Self {
-        Self { place, last: None }
+        Self { place, known: HashMap::new() }
     }
 
     /// Where the file stands. `None` for a loop.
     fn place(&mut self, file: Box<str>) -> Option<Box<str>> {
         let (dir, base) = path::split(&file);
-        if self.last.as_ref().is_none_or(|(last, _)| last != dir) {
+        if !self.known.contains_key(dir) {
             let placed = (self.place)(&path::join(dir, "x"));
-            self.last = Some((dir.to_owned(), placed.map(|p| path::split(&p).0.to_owned())));
+            self.known.insert(dir.into(), placed.map(|p| path::split(&p).0.into()));
         }
-        let to = self.last.as_ref()?.1.as_deref()?;
+        let to = self.known.get(dir)?.as_deref()?;
         if to == dir { Some(file) } else { Some(path::join(to, base).into()) }
     }
 }

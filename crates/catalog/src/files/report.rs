@@ -71,7 +71,8 @@ pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &
     let mut layers: HashMap<u32, Option<Shared>> = HashMap::new();
     let mut hashers: HashMap<u32, Sha256> = HashMap::new();
     let mut unknown: HashSet<u32> = HashSet::new();
-    let (mut listed, mut untold) = (Vec::new(), 0_usize);
+    // Room for all of them, of which what is not used is never touched: a list that grows is there twice for a while.
+    let (mut listed, mut untold) = (Vec::with_capacity(files.len()), 0_usize);
     for (path, placed) in files {
         let path = format!("/{path}");
         let record = match placed.content {

@@ -8,7 +8,7 @@
 //! the inventory they come from.
 
 use super::model::{Checksum, Relationship};
-use crate::files::{self, FILE_MARK, File, Reader, Writer};
+use crate::files::{self, FILE_MARK, File, Hex, Reader, Writer};
 use crate::inventory::Inventory;
 use crate::json;
 use serde::de::Deserializer;
@@ -34,10 +34,51 @@ pub(super) struct Element {
     pub(super) file_name: String,
     #[serde(rename = "SPDXID")]
     pub(super) id: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) checksums: Vec<Checksum>,
+    #[serde(skip_serializing_if = "Sums::is_empty")]
+    pub(super) checksums: Sums,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) comment: Option<String>,
+}
+
+/// The checksums of a file, as a list.
+pub(super) struct Sums {
+    sha1: Option<Hex<20>>,
+    sha256: Option<Hex<32>>,
+}
+
+impl Sums {
+    fn is_empty(&self) -> bool {
+        self.sha1.is_none() && self.sha256.is_none()
+    }
+
+    /// Each of them, with the name of its algorithm.
+    #[cfg(feature = "documents")]
+    pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let sha1 = self.sha1.map(|hash| ("SHA1", hash.to_string()));
+        sha1.into_iter().chain(self.sha256.map(|hash| ("SHA256", hash.to_string())))
+    }
+}
+
+impl Serialize for Sums {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq as _;
+
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Sum<T> {
+            algorithm: &'static str,
+            checksum_value: T,
+        }
+
+        let mut list = serializer.serialize_seq(None)?;
+        if let Some(checksum_value) = self.sha1 {
+            list.serialize_element(&Sum { algorithm: "SHA1", checksum_value })?;
+        }
+        if let Some(checksum_value) = self.sha256 {
+            list.serialize_element(&Sum { algorithm: "SHA256", checksum_value })?;
+        }
+        list.end()
+    }
 }
 
 impl List {
@@ -46,16 +87,10 @@ impl List {
     }
 
     fn element(&self, at: usize, file: &File) -> Element {
-        let sha1 = file.sha1.map(|hash| ("SHA1", hash.to_string()));
-        let sha256 = file.sha256.map(|hash| ("SHA256", hash.to_string()));
-        let checksum = |(algorithm, checksum_value): (&str, String)| Checksum {
-            algorithm: algorithm.to_owned(),
-            checksum_value,
-        };
         Element {
             file_name: format!(".{}", files::shown(&file.path)),
             id: id(at),
-            checksums: sha1.into_iter().chain(sha256).map(checksum).collect(),
+            checksums: Sums { sha1: file.sha1, sha256: file.sha256 },
             comment: self.0.aside(file).map(|text| format!("{FILE_MARK}{text}")),
         }
     }
@@ -72,6 +107,17 @@ impl Serialize for List {
     }
 }
 
+/// A relationship as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Edge<'a> {
+    pub(super) spdx_element_id: &'a str,
+    pub(super) relationship_type: &'a str,
+    pub(super) related_spdx_element: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) comment: Option<&'a str>,
+}
+
 /// The relationships of a document that is written.
 pub(super) struct Edges {
     pub(super) between_packages: Vec<Relationship>,
@@ -80,14 +126,21 @@ pub(super) struct Edges {
 
 impl Edges {
     /// Each of them.
-    pub(super) fn each<E>(&self, mut take: impl FnMut(&Relationship) -> Result<(), E>) -> Result<(), E> {
-        self.between_packages.iter().try_for_each(&mut take)?;
+    pub(super) fn each<E>(&self, mut take: impl FnMut(&Edge<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.between_packages.iter().try_for_each(|relationship| {
+            take(&Edge {
+                spdx_element_id: &relationship.spdx_element_id,
+                relationship_type: &relationship.relationship_type,
+                related_spdx_element: &relationship.related_spdx_element,
+                comment: relationship.comment.as_deref(),
+            })
+        })?;
         for (at, file) in self.files.files.iter().enumerate() {
             if let Some(owner) = self.files.owner(file) {
-                take(&Relationship {
-                    spdx_element_id: owner.to_owned(),
-                    relationship_type: "CONTAINS".to_owned(),
-                    related_spdx_element: id(at),
+                take(&Edge {
+                    spdx_element_id: owner,
+                    relationship_type: "CONTAINS",
+                    related_spdx_element: &id(at),
                     comment: None,
                 })?;
             }

@@ -128,7 +128,7 @@ fn document_lines(document: &Written, out: &mut Lines) -> Result<()> {
     document.relationships.each(|r| {
         let text = format!("{} {} {}", r.spdx_element_id, r.relationship_type, r.related_spdx_element);
         out.line("Relationship", &text)?;
-        if let Some(comment) = &r.comment {
+        if let Some(comment) = r.comment {
             out.text("RelationshipComment", comment);
         }
         Ok(())
@@ -139,8 +139,8 @@ fn file_lines(file: &files::Element, out: &mut Lines) -> Result<()> {
     out.push(&["\n"]);
     out.line("FileName", &file.file_name)?;
     out.line("SPDXID", &file.id)?;
-    for checksum in &file.checksums {
-        out.line("FileChecksum", &format!("{}: {}", checksum.algorithm, checksum.checksum_value))?;
+    for (algorithm, checksum) in file.checksums.each() {
+        out.line("FileChecksum", &format!("{algorithm}: {checksum}"))?;
     }
     if let Some(comment) = &file.comment {
         // It is JSON, as in annotations.
