@@ -11,6 +11,7 @@ use crate::reference::{Location, Pinned, Reference};
 use crate::{layout, limits, registry};
 use async_trait::async_trait;
 use std::io::Read;
+use std::ops::Range;
 
 /// Content of a blob. It blocks, so read it off the reactor; it ends well only if the digest is right.
 pub type BlobReader = Box<dyn Read + Send>;
@@ -63,6 +64,17 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Where it cannot be opened. Later failures come out of the reader.
     async fn blob(&self, descriptor: &Descriptor) -> Result<BlobReader>;
+
+    /// The bytes `range` of the content of `descriptor`, **unchecked**: its digest is that of all of it, so that whoever
+    /// asks must know the digest of what stands there. The reader gives exactly as many bytes, or an error. `None` where
+    /// this place does not give just these, and the content has to be read whole.
+    ///
+    /// # Errors
+    /// As [`Source::blob`].
+    async fn blob_range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Option<BlobReader>> {
+        let _ = (descriptor, range);
+        Ok(None)
+    }
 
     /// All that refers to `subject`; empty only where there is certainly nothing.
     ///

@@ -36,6 +36,7 @@ use http::{Answer, Call, Http, Reading};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use url::Url;
 
@@ -199,6 +200,10 @@ impl Source for Registry {
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<BlobReader> {
         blob::open(&self.session, descriptor).await
+    }
+
+    async fn blob_range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Option<BlobReader>> {
+        blob::open_range(&self.session, descriptor, range).await
     }
 
     async fn referrers(&self, subject: &Digest) -> Result<Referrers> {
