@@ -48,6 +48,9 @@ WHERE = {
     ".egg": "egg",
     "notifu.exe": "pe",
 }
+# What stands in the layer of the target `inventory:toc` (src/lib.rs).
+PIECE = b"Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n"
+SUM = "sha256:" + hashlib.sha256(PIECE).hexdigest()
 # Where testdata/ has none of a kind: the smallest that means something.
 SMALL = {
     "inventory-dpkg": b"Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:2.3-4\nDepends: b (>= 1)\nMaintainer: M <m@example.org>\nSource: s (1.0)\n\n",
@@ -65,6 +68,13 @@ SMALL = {
         + b"path\tx.org/a\nmod\tx.org/a\tv1.0.0\t\ndep\tx.org/b\tv1.2.0\th1:x=\n" + bytes.fromhex("f932433186182072008242104116d8f2")
         + b"fmt/print.go\0github.com/a/b/c.go\0x.org/d@v1.0.0/e.go\0" + bytes(300)),
     "inventory-lists": b"\x019dd4e461268c8034f5c8564e155c67a6  usr/bin/a\n9dd4e461268c8034f5c8564e155c67a6  usr/bin/gone\n",
+    "inventory-toc": json.dumps({"version": 1, "entries": [
+        {"type": "dir", "name": "etc/"},
+        {"type": "reg", "name": "var/lib/dpkg/status", "size": len(PIECE), "offset": 1, "digest": SUM},
+        {"type": "reg", "name": "a", "size": 300, "offset": 200, "chunkSize": 100, "chunkDigest": SUM, "endOffset": 500},
+        {"type": "chunk", "name": "a", "offset": 300, "chunkOffset": 100, "chunkSize": 200, "chunkType": "zeros"},
+        {"type": "symlink", "name": "b", "linkName": "../a"}, {"type": "hardlink", "name": "c", "linkName": "a"},
+        {"type": "reg", "name": "srv/.wh.x"}]}).encode(),
     "inventory-whiteouts": bytes(range(0, 48)),
     "statement": b'{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"IMAGE"}}],"predicateType":"https://spdx.dev/Document","predicate":{"a":[1,2.5,null]}}',
 }

@@ -1,14 +1,14 @@
 //! Layers and the package data in them. `SEAWORTHY_FUZZ` says what the bytes are: a kind of file (`dpkg`, `apk`,
 //! `rpm-sqlite`, `rpm-ndb`, `rpm-bdb`, `rpm-manifest`, `jar`, `wheel`, `npm`, `go`, `auditable`, `gem`, `composer`, `dotnet`,
-//! `lock` and the further ones of `FILES`), what packages list of their files (`lists`), a whole layer (`tar`), or a
-//! plan of layers with whiteouts (`whiteouts`). Without it the first byte says so.
+//! `lock` and the further ones of `FILES`), what packages list of their files (`lists`), a whole layer (`tar`), a layer's
+//! table of contents (`toc`), or a plan of layers with whiteouts (`whiteouts`). Without it the first byte says so.
 //!
 //! What must hold: an inventory or an error, the same twice, written in both formats and read back; and of layers, that
 //! the packages are those of the final file system, which a model of a few lines computes as well.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use seaworthy_fuzz::{Files, inventory, round_trip, tar};
+use seaworthy_fuzz::{Files, by_table, inventory, round_trip, tar};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -85,7 +85,8 @@ fuzz_target!(|data: &[u8]| {
     let (kind, data) = match (kind, data.split_first()) {
         (Some(kind), _) => (kind.as_str(), data),
         (None, Some((first, rest))) => {
-            let names: Vec<&str> = FILES.iter().map(|(name, _)| *name).chain(["lists", "tar", "whiteouts"]).collect();
+            let more = ["lists", "tar", "toc", "whiteouts"];
+            let names: Vec<&str> = FILES.iter().map(|(name, _)| *name).chain(more).collect();
             (names[usize::from(*first) % names.len()], rest)
         }
         (None, None) => return,
@@ -104,6 +105,7 @@ fuzz_target!(|data: &[u8]| {
             ])]
         }
         "whiteouts" => return whiteouts(runtime, data),
+        "toc" => return table(runtime, data),
         _ => {
             let (_, path) = FILES.iter().find(|(name, _)| *name == kind).expect("SEAWORTHY_FUZZ names a kind");
             vec![tar(&[OS, (path, data)])]
@@ -116,6 +118,16 @@ fuzz_target!(|data: &[u8]| {
         round_trip(&inventory);
     }
 });
+
+/// A layer whose tar is no tar: what is found in it is found by its table alone, or the table was not used.
+fn table(runtime: &tokio::runtime::Runtime, data: &[u8]) {
+    let first = by_table(runtime, data);
+    assert_eq!(first, by_table(runtime, data), "two answers to one table");
+    if let Ok(inventory) = first {
+        assert!(!inventory.gaps.is_empty(), "an inventory by a table that does not say so");
+        round_trip(&inventory);
+    }
+}
 
 /// Every two bytes are one entry: in which of three layers, and what. Packages are npm's, one a directory.
 fn whiteouts(runtime: &tokio::runtime::Runtime, data: &[u8]) {

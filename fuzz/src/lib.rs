@@ -13,6 +13,7 @@ pub use seaworthy_sbom::files::Selection as Files;
 use seaworthy_sbom::inventory::Inventory;
 use seaworthy_verifier::{Authority, PublicKey, TrustedKey};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// The bundle that cosign 3 writes.
@@ -89,6 +90,12 @@ impl Source for Memory {
         Ok(Box::new(CheckedReader::new(std::io::Cursor::new(bytes), descriptor.digest.clone(), size, "memory")))
     }
 
+    async fn blob_range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Option<BlobReader>> {
+        let blob = self.blobs.get(&descriptor.digest.to_string());
+        let part = blob.and_then(|blob| blob.get(range.start as usize..range.end as usize));
+        Ok(part.map(|part| Box::new(std::io::Cursor::new(part.to_vec())) as BlobReader))
+    }
+
     async fn referrers(&self, _: &seaworthy_oci::Digest) -> Result<Referrers> {
         Ok(Referrers { descriptors: Vec::new(), via: ReferrersVia::Layout })
     }
@@ -100,14 +107,55 @@ pub fn inventory(
     layers: &[Vec<u8>],
     files: Files,
 ) -> std::result::Result<Inventory, String> {
+    let layer = |bytes: &Vec<u8>| (Descriptor::of("application/vnd.oci.image.layer.v1.tar", bytes), bytes.clone());
+    let options = seaworthy_catalog::Options { files, ..Default::default() };
+    of_layers(runtime, layers.iter().map(layer).collect(), &options)
+}
+
+/// A zstd frame that holds `bytes` as they are (RFC 8878, 3.1.1): one block, which has at most 128 KiB.
+fn frame(bytes: &[u8]) -> Vec<u8> {
+    let size = bytes.len() as u32;
+    let mut out = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
+    out.extend(size.to_le_bytes());
+    out.extend(&(size << 3 | 1).to_le_bytes()[..3]);
+    out.extend(bytes);
+    out
+}
+
+/// What stands in the layer of [`by_table`], from its second byte on; seeds.py knows it.
+pub const PIECE: &[u8] = b"Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n";
+
+/// The inventory of an image of one layer that is read by this table of contents.
+pub fn by_table(runtime: &tokio::runtime::Runtime, toc: &[u8]) -> std::result::Result<Inventory, String> {
+    let mut blob = vec![0];
+    blob.extend(frame(PIECE));
+    blob.resize(70_000, 0);
+    let (at, packed) = (blob.len(), frame(toc));
+    blob.extend(&packed);
+    let mut layer = Descriptor::of("application/vnd.oci.image.layer.v1.tar+zstd", &blob);
+    let name = |end: &str| format!("io.github.containers.zstd-chunked.manifest-{end}");
+    let digest = seaworthy_oci::Digest::sha256(&packed).to_string();
+    layer.annotations.insert(name("checksum"), digest);
+    layer.annotations.insert(name("position"), format!("{at}:{}:{}:1", packed.len(), toc.len()));
+    let reading = seaworthy_catalog::Reading::Lazy;
+    of_layers(runtime, vec![(layer, blob)], &seaworthy_catalog::Options { reading, ..Default::default() })
+}
+
+fn of_layers(
+    runtime: &tokio::runtime::Runtime,
+    layers: Vec<(Descriptor, Vec<u8>)>,
+    options: &seaworthy_catalog::Options,
+) -> std::result::Result<Inventory, String> {
     let mut blobs = BTreeMap::new();
+    let (listed, contents): (Vec<Descriptor>, Vec<Vec<u8>>) = layers.into_iter().unzip();
+    for (descriptor, bytes) in listed.iter().zip(contents) {
+        blobs.insert(descriptor.digest.to_string(), bytes);
+    }
     let mut put = |kind: &str, bytes: Vec<u8>| {
         let descriptor = Descriptor::of(kind, &bytes);
         blobs.insert(descriptor.digest.to_string(), bytes);
         descriptor
     };
-    let listed: Vec<Descriptor> =
-        layers.iter().map(|l| put("application/vnd.oci.image.layer.v1.tar", l.clone())).collect();
     let ids: Vec<String> = listed.iter().map(|d| d.digest.to_string()).collect();
     let config = serde_json::json!({
         "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": ids },
@@ -121,8 +169,7 @@ pub fn inventory(
     let reference: Reference = "registry.example/fuzz:1".parse().expect("a reference");
     let source = Memory { location: reference.location.clone(), blobs };
     let pinned = Pinned::new(&reference, raw.descriptor.clone());
-    let options = seaworthy_catalog::Options { files, ..seaworthy_catalog::Options::default() };
-    let made = seaworthy_catalog::inventory(&source, &pinned, &image, &options, &seaworthy_catalog::NoProgress);
+    let made = seaworthy_catalog::inventory(&source, &pinned, &image, options, &seaworthy_catalog::NoProgress);
     runtime.block_on(made).map_err(|e| e.to_string())
 }
 

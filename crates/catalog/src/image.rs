@@ -7,9 +7,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Md5Sums};
 use crate::hidden;
 use crate::layer::{self, Facts, Pass};
+use crate::lazy::{self, Asking, Known, Table};
 use crate::limits;
 use crate::memory::Memory;
 use crate::squash::View;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use seaworthy_oci::limits::{CONFIG_BYTES, LAYER_BYTES};
 use seaworthy_oci::{Algorithm, Descriptor, Digest, Image, ImageConfig, Pinned, Source};
 use seaworthy_sbom::files::Selection;
@@ -40,6 +42,18 @@ pub enum Scope {
     AllLayers,
 }
 
+/// How layers are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// Whole, each against its digest.
+    #[default]
+    Whole,
+    /// Those with a table of contents (eStargz, zstd:chunked) by it, as far as their place gives parts of them and less
+    /// than half is wanted. What is listed there and what a runtime unpacks can differ where somebody wants it to, so that
+    /// each such layer is a gap. Not where files are listed or diff ids computed: that takes all bytes.
+    Lazy,
+}
+
 /// How an inventory is made.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -54,6 +68,8 @@ pub struct Options {
     pub scope: Scope,
     /// Which files are listed with checksums. With none of them, none is hashed.
     pub files: Selection,
+    /// How layers are read.
+    pub reading: Reading,
     /// What is known of layers already, from other images of this run and from earlier runs.
     pub memory: Memory,
 }
@@ -66,6 +82,7 @@ impl Default for Options {
             threads: 2,
             scope: Scope::Squashed,
             files: Selection::None,
+            reading: Reading::Whole,
             memory: Memory::default(),
         }
     }
@@ -80,6 +97,10 @@ pub trait Progress: Send + Sync {
     /// `read` bytes of the layer `index` as stored were read so far.
     fn layer_bytes(&self, index: usize, read: u64) {
         let _ = (index, read);
+    }
+    /// Of the layer `index`, which was read by its table of contents, `fetched` bytes were asked for.
+    fn layer_was_lazy(&self, index: usize, fetched: u64) {
+        let _ = (index, fetched);
     }
     /// The layer `index` was read to its end.
     fn layer_finished(&self, index: usize) {
@@ -231,14 +252,29 @@ fn key(descriptor: &Descriptor, named: Option<&Digest>, options: &Options) -> Ke
     Key { digest: descriptor.digest.clone(), size: descriptor.size, how }
 }
 
+/// By what a layer is read, where that is not all of it.
+fn table(descriptor: &Descriptor, options: &Options) -> Option<Result<Table, String>> {
+    let may = options.reading == Reading::Lazy
+        && options.files == Selection::None
+        && options.diff_ids == DiffIds::Skip;
+    may.then(|| Table::of(descriptor)).flatten()
+}
+
+/// The name under which a run remembers what it read of a layer by this very table: never that of the whole layer, and in
+/// no cache.
+fn lazy_key(key: &Key, descriptor: &Descriptor, options: &Options) -> Option<Key> {
+    let table = table(descriptor, options)?.ok()?;
+    Some(Key { how: format!("{}, by {table:?}", key.how), ..key.clone() })
+}
+
 /// What was learned of a layer.
 enum Step {
     /// Nothing is known: it has to be read.
     Unknown,
     /// It is known from before.
     Known(Arc<Facts>),
-    /// It was read.
-    Read(Result<Arc<Facts>>),
+    /// It was read; with how many bytes, if not with all of them.
+    Read(Result<(Arc<Facts>, Option<u64>)>),
 }
 
 /// Reads all layers that are not known, the largest first, `threads` at a time; the result is in the manifest's
@@ -264,19 +300,25 @@ async fn read_layers(
     let mut places: Vec<(Key, Vec<usize>)> = Vec::new();
     for (index, descriptor) in manifest.layers.iter().enumerate() {
         let key = key(descriptor, named(index), options);
-        match places.iter_mut().find(|(known, _)| *known == key) {
+        let same = |first: usize| table(&manifest.layers[first], options) == table(descriptor, options);
+        match places.iter_mut().find(|(known, places)| *known == key && same(places[0])) {
             Some((_, places)) => places.push(index),
             None => places.push((key, vec![index])),
         }
     }
     // Taken from the end: the largest first, and of equals the lowest.
     let by_size = |at: &usize| (places[*at].0.size, std::cmp::Reverse(*at));
-    let (mut asked, mut waiting): (Vec<usize>, Vec<usize>) =
-        (0..places.len()).rev().partition(|&at| options.memory.may_have(&places[at].0));
+    let (mut asked, mut waiting): (Vec<usize>, Vec<usize>) = (0..places.len()).rev().partition(|&at| {
+        let (key, places) = &places[at];
+        let lazily = lazy_key(key, &manifest.layers[places[0]], options);
+        options.memory.may_have(key) || lazily.is_some_and(|key| options.memory.may_have(&key))
+    });
     waiting.sort_by_key(by_size);
     let threads = options.threads.clamp(1, limits::THREADS);
     let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
     let (events, mut heard) = mpsc::unbounded_channel();
+    let (asks, mut asked_for) = mpsc::unbounded_channel();
+    let mut answers = FuturesUnordered::new();
     let mut running = JoinSet::new();
     let mut done: Vec<Option<Arc<Facts>>> = manifest.layers.iter().map(|_| None).collect();
     let (mut entries, mut wanted) = (0_u64, 0_u64);
@@ -285,14 +327,23 @@ async fn read_layers(
             let memory = options.memory.clone();
             if let Some(at) = asked.pop() {
                 let key = places[at].0.clone();
-                running.spawn_blocking(move || (at, memory.get(&key).map_or(Step::Unknown, Step::Known)));
+                let lazily = lazy_key(&key, &manifest.layers[places[at].1[0]], options);
+                running.spawn_blocking(move || {
+                    let lazily = || memory.held(lazily.as_ref()?);
+                    (at, memory.get(&key).or_else(lazily).map_or(Step::Unknown, Step::Known))
+                });
                 continue;
             }
             let Some(at) = waiting.pop() else { break };
             let index = places[at].1[0];
             let descriptor = &manifest.layers[index];
             progress.layer_started(index, &descriptor.digest, descriptor.size);
-            let reader = source.blob(descriptor).await?;
+            let opened = match table(descriptor, options) {
+                None => Ok(source.blob(descriptor).await?),
+                Some(table) => Err(table),
+            };
+            let (size, on) = (descriptor.size, descriptor.digest.clone());
+            let mut asking = Asking::new(index, asks.clone(), on);
             let pass = Pass {
                 digest: descriptor.digest.clone(),
                 media_type: descriptor.media_type.clone(),
@@ -303,20 +354,33 @@ async fn read_layers(
                 files: options.files,
             };
             let (events, key) = (events.clone(), places[at].0.clone());
+            let lazily = lazy_key(&key, descriptor, options);
             running.spawn_blocking(move || {
                 // Nobody listens once the inventory is given up.
-                let facts = layer::read(reader, &pass, &mut |read| {
+                let mut report = |read| {
                     let _ = events.send((index, read));
-                });
-                let facts = facts.map(Arc::new);
-                if let Ok(facts) = &facts {
-                    memory.put(&key, facts);
+                };
+                let known = match opened {
+                    Ok(reader) => {
+                        layer::read(reader, &pass, &mut report).map(|facts| Known { facts, fetched: None })
+                    }
+                    Err(table) => lazy::read(table, size, &pass, &mut asking, &mut report),
+                };
+                let read = known.map(|Known { facts, fetched }| (Arc::new(facts), fetched));
+                match &read {
+                    Ok((facts, None)) => memory.put(&key, facts),
+                    Ok((facts, Some(_))) => {
+                        lazily.iter().for_each(|key| memory.hold(key, facts));
+                    }
+                    Err(_) => {}
                 }
-                (at, Step::Read(facts))
+                (at, Step::Read(read))
             });
         }
         tokio::select! {
             Some((index, read)) = heard.recv() => progress.layer_bytes(index, read),
+            Some(ask) = asked_for.recv() => answers.push(ask.answer(source, manifest)),
+            Some(()) = answers.next(), if !answers.is_empty() => {}
             finished = running.join_next() => {
                 let Some(finished) = finished else { break };
                 let (at, step) = finished.map_err(|e| {
@@ -337,7 +401,13 @@ async fn read_layers(
                         }
                         facts
                     }
-                    Step::Read(facts) => facts?,
+                    Step::Read(read) => {
+                        let (facts, fetched) = read?;
+                        if let Some(fetched) = fetched {
+                            progress.layer_was_lazy(indexes[0], fetched);
+                        }
+                        facts
+                    }
                 };
                 for &index in indexes {
                     layer::check_diff_id(&facts, named(index), &manifest.layers[index].digest)?;

@@ -13,6 +13,9 @@
 //! A layer that several images of one run have is read once, and with a [`Cache`] one that an earlier run read is not
 //! even fetched.
 //!
+//! A layer with a table of contents can be read by it, so that only what is wanted is fetched ([`Reading::Lazy`]); nobody
+//! gets that without asking.
+//!
 //! The steps: `decompress` and `tar` turn a blob into entries; `layer` keeps facts about one layer;
 //! `squash` lays the layers on each other as the OCI image specification says and remembers since when each
 //! file stands; `catalogers` read packages off the result. An application's own `package.json` outside
@@ -29,6 +32,7 @@ mod hidden;
 mod image;
 mod known;
 mod layer;
+mod lazy;
 pub mod limits;
 mod memory;
 mod pack;
@@ -44,7 +48,7 @@ mod window;
 pub use cache::Cache;
 pub use error::{Error, ErrorKind, Result};
 pub use hidden::HIDDEN_BY;
-pub use image::{DiffIds, NoProgress, Options, Progress, Scope, inventory};
+pub use image::{DiffIds, NoProgress, Options, Progress, Reading, Scope, inventory};
 pub use memory::Memory;
 pub use single::{FILE_TYPE, file};
 pub use tree::{DIRECTORY_TYPE, Mounts, directory};

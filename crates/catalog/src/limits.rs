@@ -131,3 +131,9 @@ pub const PE_RESOURCE_BYTES: usize = 8 << 20;
 pub const DIRECTORY_DEPTH: usize = 256;
 /// An archive of packages that is read as a single file: it is held while it is read.
 pub const SINGLE_ZIP_BYTES: u64 = JAR_BYTES;
+/// A layer's table of contents, packed and unpacked; 100,000 files in 200,000 pieces are 40 MB.
+pub const TOC_BYTES: u64 = 64 << 20;
+/// Entries of one such table, further pieces of files included.
+pub const TOC_ENTRIES: usize = 500_000;
+/// The smallest layer that is read by its table: a smaller one is there with the first answer.
+pub const LAZY_LEAST_BYTES: u64 = 64 << 10;

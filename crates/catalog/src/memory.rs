@@ -68,19 +68,22 @@ impl Memory {
         self.0.cache.is_some() || shared.get(&key.digest).is_some_and(|layer| layer.held.contains_key(key))
     }
 
+    /// What this run has read of this layer.
+    pub(crate) fn held(&self, key: &Key) -> Option<Arc<Facts>> {
+        let mut shared = self.0.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let layer = shared.get_mut(&key.digest)?;
+        let facts = layer.held.get(key).cloned()?;
+        layer.left = layer.left.saturating_sub(1);
+        if layer.left == 0 {
+            shared.remove(&key.digest);
+        }
+        Some(facts)
+    }
+
     /// What is known of this layer. May read a file.
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<Facts>> {
-        {
-            let mut shared = self.0.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(layer) = shared.get_mut(&key.digest)
-                && let Some(facts) = layer.held.get(key).cloned()
-            {
-                layer.left = layer.left.saturating_sub(1);
-                if layer.left == 0 {
-                    shared.remove(&key.digest);
-                }
-                return Some(facts);
-            }
+        if let Some(facts) = self.held(key) {
+            return Some(facts);
         }
         let facts = Arc::new(self.0.cache.as_ref()?.get(key)?);
         self.hold(key, &facts);
@@ -102,7 +105,8 @@ impl Memory {
         }
     }
 
-    fn hold(&self, key: &Key, facts: &Arc<Facts>) {
+    /// Remembers it for this run alone.
+    pub(crate) fn hold(&self, key: &Key, facts: &Arc<Facts>) {
         let mut shared = self.0.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(layer) = shared.get_mut(&key.digest) {
             layer.left = layer.left.saturating_sub(1);

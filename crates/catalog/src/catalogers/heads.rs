@@ -29,6 +29,11 @@ pub(super) fn is_kernel(path: &str) -> bool {
     base.starts_with("vmlinuz") || base.starts_with("bzImage")
 }
 
+/// Whether a file's name says already that its start is wanted.
+pub(crate) fn is_named(path: &str) -> bool {
+    is_kernel(path) || path.ends_with(".safetensors") || path.ends_with(".gguf")
+}
+
 /// The start of one file.
 pub(crate) struct Head<'a> {
     path: &'a str,

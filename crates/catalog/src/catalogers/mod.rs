@@ -287,6 +287,12 @@ pub(crate) fn proves_language_package(path: &str) -> bool {
         || heads::is_kernel(path)
 }
 
+/// Whether a file is called as programs and shared objects are: most of those are one, and their bytes are wanted. A guess,
+/// on which nothing depends but when they are fetched.
+pub(crate) fn is_named_as_program(path: &str) -> bool {
+    executables::is_shared_object(path) || pe::is_named(path) || path.ends_with(".node")
+}
+
 /// Who speaks for a file that was read.
 pub(crate) fn reader_of(path: &str, parsed: &Parsed) -> Option<&'static dyn Cataloger> {
     match &parsed.fact {

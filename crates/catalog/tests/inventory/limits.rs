@@ -236,6 +236,7 @@ fn every_limit_has_a_test() {
         include_str!("cache.rs"),
         include_str!("claims.rs"),
         include_str!("places.rs"),
+        include_str!("lazy.rs"),
         include_str!("../../src/image.rs"),
         include_str!("../../src/tar.rs"),
         include_str!("../../src/path.rs"),
@@ -243,6 +244,7 @@ fn every_limit_has_a_test() {
         include_str!("../../src/elf/tests.rs"),
         include_str!("../../src/catalogers/rpm/tests.rs"),
         include_str!("../../src/pe.rs"),
+        include_str!("../../src/lazy/toc.rs"),
     );
     for (limit, test) in ELSEWHERE {
         assert!(sources.contains(&format!("fn {test}()")), "{limit}: no test is called {test}");

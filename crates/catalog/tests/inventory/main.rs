@@ -4,6 +4,8 @@
 
 mod binaries;
 mod cache;
+#[path = "../../../../tests/src/chunked.rs"]
+mod chunked;
 mod claims;
 mod ecosystems;
 mod executables;
@@ -14,6 +16,7 @@ mod hostile;
 mod java;
 mod languages;
 mod layers;
+mod lazy;
 mod limits;
 mod locks;
 mod packages;
