@@ -178,6 +178,7 @@ Examples:
   seaworthy sbom oci:build -o table -o spdx-json=app.spdx.json -o cyclonedx-json@1.5=app.cdx.json
   seaworthy sbom --scope all-layers oci:build
   seaworthy sbom --files unowned oci:build
+  seaworthy sbom --lazy registry.example/model:1.0
   seaworthy sbom dir:/mnt/rootfs --source-name server
   seaworthy sbom file:target/app.jar -o cyclonedx-json
   seaworthy sbom sbom:app.cdx.json -o table
@@ -215,6 +216,11 @@ pub(crate) struct Sbom {
     #[arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true,
         value_parser = ["all", "owned", "unowned", "none"])]
     pub(crate) files: String,
+    /// Of layers in a registry that have a table of contents (eStargz, zstd:chunked), fetch only what is wanted, where that is
+    /// less than half. Each piece is checked; the layer is not: a runtime that unpacks it may find other files, and the
+    /// SBOM says so as a gap
+    #[arg(long)]
+    pub(crate) lazy: bool,
     /// What the SBOM calls a directory or a file, instead of the last part of its path
     #[arg(long, value_name = "NAME")]
     pub(crate) source_name: Option<String>,

@@ -6,7 +6,7 @@ use crate::context::{self, Access, Target};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::layer_cache;
 use crate::printer::{self, Printer, plain};
-use seaworthy_catalog::{HIDDEN_BY, Memory, Options, Progress, Scope};
+use seaworthy_catalog::{HIDDEN_BY, Memory, Options, Progress, Reading, Scope};
 use seaworthy_oci::archive::containerd;
 use seaworthy_oci::{Digest, Location, OpenOptions, Source};
 use seaworthy_sbom::cpe;
@@ -45,6 +45,8 @@ pub(super) struct Output {
 struct LayerBar {
     bar: indicatif::ProgressBar,
     read: Mutex<Vec<u64>>,
+    /// Layers that were read in part: which, and how many bytes of them were fetched.
+    lazy: Mutex<Vec<(usize, u64)>>,
 }
 
 impl Progress for LayerBar {
@@ -54,6 +56,23 @@ impl Progress for LayerBar {
             *slot = read;
         }
         self.bar.set_position(all.iter().sum());
+    }
+
+    fn layer_was_lazy(&self, index: usize, fetched: u64) {
+        self.lazy.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, fetched));
+    }
+}
+
+impl LayerBar {
+    /// Says of which layers only a part was fetched, and how much.
+    fn told(self, target: &Target, printer: &Printer) {
+        let mut lazy = self.lazy.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lazy.sort_unstable();
+        for (index, fetched) in lazy {
+            let Some(layer) = target.image.layers.get(index) else { continue };
+            let (number, of) = (index + 1, target.image.layers.len());
+            printer.say(format!("layer {number} of {of}: fetched {fetched} of {} bytes", layer.size));
+        }
     }
 }
 
@@ -66,6 +85,8 @@ pub(crate) struct How {
     pub(crate) scope: Scope,
     /// Which of their files are listed.
     pub(crate) files: Selection,
+    /// Whether layers may be read in part.
+    pub(crate) reading: Reading,
     /// Who speaks.
     pub(crate) declaration: Declaration,
 }
@@ -78,19 +99,21 @@ pub(crate) async fn inventory(
     how: How,
     printer: &Printer,
 ) -> Outcome<Inventory> {
-    let How { memory, scope, files, declaration } = how;
+    let How { memory, scope, files, reading, declaration } = how;
     // A layer for each core, and no more than leave some of the blocking threads (main.rs) to whoever feeds them.
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 6));
     let created = context::source_date_epoch()?;
-    let options = Options { created, memory, scope, files, threads, ..Options::default() };
+    let options = Options { created, memory, scope, files, reading, threads, ..Options::default() };
     let total = target.image.layers.iter().map(|l| l.size).sum();
     let progress = LayerBar {
         bar: printer.bar(&format!("inventory {}", target.label()), total),
         read: Mutex::new(vec![0; target.image.layers.len()]),
+        lazy: Mutex::default(),
     };
     let mut inventory =
         seaworthy_catalog::inventory(place, &target.pinned, &target.image, &options, &progress).await?;
     progress.bar.finish_and_clear();
+    progress.told(target, printer);
     inventory.subject.name = match target.pinned.location() {
         Location::Registry(repository) => repository.to_string(),
         Location::Daemon { name, .. } | Location::Containerd { name, .. } => {
@@ -207,6 +230,7 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
         }
         _ => context::open(image, options).await?,
     };
+    let reading = reading(args, opened.place.location(), printer)?;
     let targets = context::targets(&opened, &wanted).await?;
     let many = targets.len() > 1;
     for output in &outputs {
@@ -229,7 +253,7 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
         args::Scope::Squashed => Scope::Squashed,
         args::Scope::AllLayers => Scope::AllLayers,
     };
-    let how = How { memory: args.cache.memory(&targets, printer), scope, files, declaration };
+    let how = How { memory: args.cache.memory(&targets, printer), scope, files, reading, declaration };
     let mut gaps = 0;
     let mut all: Vec<Inventory> = Vec::new();
     for target in &targets {
@@ -255,6 +279,20 @@ pub(crate) async fn run(args: &Sbom, options: &OpenOptions, printer: &Printer) -
         many => json(&many, printer.sink())?,
     }
     Ok(if args.strict && gaps > 0 { Exit::No } else { Exit::Yes })
+}
+
+/// Whether layers may be read in part, as `--lazy` says.
+fn reading(args: &Sbom, location: &Location, printer: &Printer) -> Outcome<Reading> {
+    match (args.lazy, location) {
+        (false, _) => Ok(Reading::Whole),
+        (true, Location::Registry(_)) => {
+            if args.files != "none" {
+                printer.warn("--files needs all bytes of every file: --lazy changes nothing");
+            }
+            Ok(Reading::Lazy)
+        }
+        (true, _) => Err(Failure::usage("--lazy is for images in registries: elsewhere nothing is fetched")),
+    }
 }
 
 /// Says what could not be read, and how much that is.

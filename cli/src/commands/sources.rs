@@ -149,6 +149,9 @@ pub(super) async fn run(place: &Place, args: &Sbom, outputs: &[Output], printer:
     if args.scope != Scope::Squashed || args.files != "none" {
         return Err(Failure::usage("--scope and --files are for images"));
     }
+    if args.lazy {
+        return Err(Failure::usage("--lazy is for images in registries: elsewhere nothing is fetched"));
+    }
     let mounts_of_no_directory = args.enter_mounts && !matches!(place, Place::Directory(_));
     if mounts_of_no_directory || args.containerd_root.is_some() {
         is_about_an_image(args)?;

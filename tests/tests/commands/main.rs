@@ -24,6 +24,7 @@ mod issuer;
 mod keyless;
 mod kms;
 mod layer_cache;
+mod lazy;
 mod load;
 mod namespaces;
 mod one_verdict;
