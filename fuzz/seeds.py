@@ -46,6 +46,7 @@ WHERE = {
     ".ko.xz": "module-xz",
     ".dll": "pe",
     ".egg": "egg",
+    ".upx": "upx",
     "notifu.exe": "pe",
 }
 # What stands in the layer of the target `inventory:toc` (src/lib.rs).

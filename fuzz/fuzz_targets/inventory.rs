@@ -59,6 +59,7 @@ const FILES: &[(&str, &str)] = &[
     ("module-xz", "lib/modules/6/kernel/x.ko.xz"),
     ("pe", "srv/x.dll"),
     ("egg", "usr/lib/python3/dist-packages/x-1.0-py3.egg"),
+    ("upx", "usr/bin/app"),
 ];
 
 /// Where packages list their files, each beside a package that has some.

@@ -331,6 +331,8 @@ pub(crate) struct Walk<'a> {
     above: Above,
     link_bytes: usize,
     wanted_bytes: u64,
+    /// How much may still be unpacked of programs that were packed.
+    unpack_bytes: u64,
     untold: usize,
 }
 
@@ -344,6 +346,7 @@ impl<'a> Walk<'a> {
             above: Above::default(),
             link_bytes: 0,
             wanted_bytes: 0,
+            unpack_bytes: limits::UPX_LAYER_BYTES,
             untold: 0,
         }
     }
@@ -529,12 +532,13 @@ impl<'a> Walk<'a> {
 
     /// A file that no cataloger wants by its name may be an executable that says what is in it.
     fn executable(&mut self, path: String, content: &mut dyn Content) -> Result<()> {
-        let mut scanner = Scanner::new(&path);
+        let mut scanner = Scanner::new(&path).unpacking(self.unpack_bytes);
         let (mut head, mut pe) = (Head::new(&path), pe::Scanner::default());
         content.show(&mut |bytes| match (scanner.feed(bytes), head.feed(bytes), pe.feed(bytes)) {
             (More::Enough, false, false) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })?;
+        self.unpack_bytes = self.unpack_bytes.saturating_sub(scanner.unpacked());
         let (kept, bytes) = match head.finish() {
             // A model or a kernel: a few fields.
             Some(Ok(parsed)) => (Kept::Parsed(Arc::new(parsed)), 1024),

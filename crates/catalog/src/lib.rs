@@ -43,6 +43,7 @@ mod squash;
 mod stage;
 mod tar;
 mod tree;
+mod upx;
 mod window;
 
 pub use cache::Cache;

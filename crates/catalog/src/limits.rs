@@ -111,6 +111,17 @@ pub const ELF_NOTE_BYTES: usize = 64 << 10;
 pub const ELF_TRIES: u64 = 32;
 /// See [`ELF_TRIES`].
 pub const ELF_BYTES_PER_TRY: u64 = 1 << 20;
+/// One block of a program that UPX packed, unpacked: it is held. Blocks are segments; the largest of Go programs seen
+/// have 45 MiB.
+pub const UPX_BLOCK_BYTES: usize = 96 << 20;
+/// Blocks of one such program: older versions of UPX make one for each half MiB.
+pub const UPX_BLOCKS: usize = 10_000;
+/// How many bytes one of its bytes may become; real ones stay below 10.
+pub const UPX_RATIO: u64 = 64;
+/// Bytes of such a program for which [`UPX_RATIO`] is not asked: tables of zeros are no attack.
+pub const UPX_GRACE: u64 = 16 << 20;
+/// What is unpacked of all such programs of a layer together: it takes half a minute.
+pub const UPX_LAYER_BYTES: u64 = 2 << 30;
 /// A gemspec; the longest that RubyGems wrote has 60 KiB, most of it names of files.
 pub const GEMSPEC_BYTES: u64 = 1 << 20;
 /// All cached layers together; what was not used for longest goes first.

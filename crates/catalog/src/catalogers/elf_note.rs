@@ -32,7 +32,8 @@ impl Cataloger for ElfNote {
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
         // Most images have none.
         let mut built = None;
-        for (path, last, elf) in executables(view) {
+        for file in executables(view) {
+            let (path, _, elf) = file;
             let Some(note) = &elf.package else { continue };
             if out.is_owned(path) {
                 continue;
@@ -40,7 +41,7 @@ impl Cataloger for ElfNote {
             let version = without_epoch(&note.version).to_owned();
             let named = (ecosystem(&note.kind), note.name.clone(), version);
             if !built.get_or_insert_with(|| out.built()).contains(&named) {
-                Found::new(view, out, path, last).add(package(note));
+                Found::new(view, out, file).add(package(note));
             }
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Rust;
 
 /// How certain a finding is, where it is not proven.
 pub(super) const CONFIDENCE: &str = "seaworthy:confidence";
+/// The file that UPX had packed and in which a finding was: as certain as one in a file that was not packed.
+const UNPACKED: &str = "seaworthy:unpacked-from-upx";
 
 /// Whether a distribution's package may have an executable at `path`: in a directory for programs.
 pub(super) fn is_likely(path: &str) -> bool {
@@ -39,17 +41,18 @@ impl Cataloger for Go {
     #[cfg(test)]
     fn about(&self) -> super::About {
         super::About {
-            reads: "ELF programs and shared objects, stripped ones too: Go's build information (Go 1.18 and later); the modules between its marks (before 1.18); without modules, the names of source files (GOPATH and vendored builds)",
-            gives: "main module, modules with replacements followed, `stdlib`, build settings without flags, programs embedded in others (`go:embedded`); from names of source files, modules marked `seaworthy:confidence` = `path-evidence`, with a version where the module cache named it",
+            reads: "ELF programs and shared objects, stripped ones too: Go's build information (Go 1.18 and later); the modules between its marks (before 1.18); without modules, the names of source files (GOPATH and vendored builds); programs that UPX packed, unpacked",
+            gives: "main module, modules with replacements followed, `stdlib`, build settings without flags, programs embedded in others (`go:embedded`); from names of source files, modules marked `seaworthy:confidence` = `path-evidence`, with a version where the module cache named it; `seaworthy:unpacked-from-upx` names the file that was unpacked",
             cannot_know: "licences; which module needs which; the version of Go before 1.18; versions of modules in programs built without module information (a gap says so), and which of their directories is a module on hosts of its own",
         }
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
-        for (path, last, elf) in executables(view) {
-            by_paths(&mut Found::new(view, out, path, last), elf);
+        for file in executables(view) {
+            let (path, _, elf) = file;
+            by_paths(&mut Found::new(view, out, file), elf);
             for build in &elf.go {
-                let mut found = Found::new(view, out, path, last);
+                let mut found = Found::new(view, out, file);
                 found.origin = build.origin;
                 found.go(build);
                 if !build.names_modules() && build.origin == Origin::Own {
@@ -89,15 +92,16 @@ impl Cataloger for Rust {
     #[cfg(test)]
     fn about(&self) -> super::About {
         super::About {
-            reads: "ELF programs and shared objects: cargo-auditable's `.dep-v0`; without it, the paths of crates in panic messages",
+            reads: "ELF programs and shared objects: cargo-auditable's `.dep-v0`; without it, the paths of crates in panic messages; programs that UPX packed, unpacked",
             gives: "crates without what only ran at build time, edges; from paths, crates marked `seaworthy:confidence` = `path-evidence`",
             cannot_know: "licences; from paths, crates that cannot panic, and those of builds that remap paths",
         }
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
-        for (path, last, elf) in executables(view) {
-            let mut found = Found::new(view, out, path, last);
+        for file in executables(view) {
+            let (_, _, elf) = file;
+            let mut found = Found::new(view, out, file);
             found.audit(elf);
             for (name, version) in &elf.paths {
                 let mut package = Package::new(Ecosystem::Cargo, name, Some(version.clone()));
@@ -108,8 +112,11 @@ impl Cataloger for Rust {
     }
 }
 
+/// An executable: its path, the layer that wrote it last, and what it says.
+pub(super) type Executable<'v> = (&'v str, usize, &'v Elf);
+
 /// The executables of the final view that say something.
-pub(super) fn executables(view: &View) -> impl Iterator<Item = (&str, usize, &Elf)> {
+pub(super) fn executables(view: &View) -> impl Iterator<Item = Executable<'_>> {
     view.parsed().filter_map(|(path, layer, parsed)| match &parsed.fact {
         Fact::Elf(elf) => Some((path, layer, elf.as_ref())),
         _ => None,
@@ -122,6 +129,7 @@ pub(super) struct Found<'a, 'v> {
     out: &'a mut Collector<'v>,
     path: &'a str,
     last: usize,
+    packed: bool,
     origin: Origin,
     /// What the file at this path named after each layer, where more than one wrote it.
     named: Option<Snapshots<(String, String)>>,
@@ -138,9 +146,10 @@ fn named(view: &View, path: &str) -> Option<Snapshots<(String, String)>> {
 }
 
 impl<'a, 'v> Found<'a, 'v> {
-    /// The executable at `path`, as `last` wrote it.
-    pub(super) fn new(view: &'a View, out: &'a mut Collector<'v>, path: &'a str, last: usize) -> Self {
-        Self { view, out, path, last, origin: Origin::Own, named: named(view, path) }
+    /// One of [`executables`].
+    pub(super) fn new(view: &'a View, out: &'a mut Collector<'v>, (path, last, elf): Executable<'a>) -> Self {
+        let named = named(view, path);
+        Self { view, out, path, last, packed: elf.packed, origin: Origin::Own, named }
     }
 
     /// Takes a package that the executable proves.
@@ -149,6 +158,9 @@ impl<'a, 'v> Found<'a, 'v> {
             path: format!("/{}", self.path),
             layer: self.view.digest(self.last).map(str::to_owned),
         });
+        if self.packed {
+            package.properties.insert(UNPACKED.into(), format!("/{}", self.path));
+        }
         let since = self.since(&package);
         self.out.add(package, since)
     }

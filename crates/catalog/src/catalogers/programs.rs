@@ -20,21 +20,22 @@ impl Cataloger for Programs {
     #[cfg(test)]
     fn about(&self) -> super::About {
         super::About {
-            reads: "ELF programs and shared objects with the names of `crates/catalog/data/programs.txt` (bash to zstd, nginx, node, openssl, postgres, python, redis…), by their version strings",
+            reads: "ELF programs and shared objects with the names of `crates/catalog/data/programs.txt` (bash to zstd, nginx, node, openssl, postgres, python, redis…), by their version strings; programs that UPX packed, unpacked",
             gives: "programs and libraries that no distribution's package owns, with CPE and licence where they are sure, marked `seaworthy:confidence` = `version-string`",
             cannot_know: "programs of other names or whose strings were changed; what was patched in them; versions that stand in no text",
         }
     }
 
     fn collect(&self, view: &View, out: &mut Collector<'_>) {
-        for (path, last, elf) in executables(view) {
+        for file in executables(view) {
+            let (path, _, elf) = file;
             // A package note says more about the same file.
             if out.is_owned(path) || elf.package.is_some() {
                 continue;
             }
             for found in &elf.programs {
                 if let Some(program) = found.program() {
-                    Found::new(view, out, path, last).add(package(program, &found.version));
+                    Found::new(view, out, file).add(package(program, &found.version));
                 }
             }
         }

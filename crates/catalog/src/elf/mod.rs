@@ -18,6 +18,7 @@
 //! - **Known programs** ([`crate::known`]): the version strings of programs that have such a name. Where there is
 //!   something to look for, it is looked for to the end of the file, in Go programs too.
 //!
+//! - **UPX** ([`crate::upx`]): of a program that was packed, the program that it was is looked at.
 //! - **Package notes** ([`Note`]): which package of a distribution the file was built for.
 //!
 //! A Go program is told by the note with its build id at its start; in it nothing of Rust is looked for,
@@ -42,16 +43,20 @@
 mod auditable;
 mod go;
 mod go_paths;
+mod header;
 mod note;
 mod paths;
 
 pub(crate) use auditable::{Audit, Linked, Role};
 pub(crate) use go::{Build, Module, Origin};
+pub(crate) use header::Header;
 pub(crate) use note::Note;
 
 use crate::known::{self, Matcher};
 use crate::limits;
 use crate::pack::pack;
+use crate::upx::{self, Unpacker, Wanted};
+use crate::window::Window;
 use memchr::{memchr_iter, memmem};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,10 +80,12 @@ pub(crate) struct Elf {
     pub(crate) programs: Vec<known::Found>,
     /// The package that it says it was built for.
     pub(crate) package: Option<Note>,
+    /// Whether all this is of a program that UPX had packed.
+    pub(crate) packed: bool,
     /// What was seen and could not be read.
     pub(crate) notes: Vec<String>,
 }
-pack!(struct Elf { go, go_paths, audit, paths, programs, package, notes });
+pack!(struct Elf { go, go_paths, audit, paths, programs, package, packed, notes });
 
 impl Elf {
     /// About how many bytes this keeps in memory.
@@ -104,13 +111,15 @@ pub(crate) enum More {
     Enough,
 }
 
-enum Phase {
+enum Phase<'a> {
     /// The first [`HEAD_BYTES`] are being gathered.
     Head,
     /// An executable.
     Scan,
     /// One that has said all but which known program it is, and for which package it was built.
     Known,
+    /// One that UPX packed: what was in it is looked at instead.
+    Packed(Box<(Unpacker, Scanner<'a>)>),
     /// Nothing more to find.
     Over,
 }
@@ -118,7 +127,11 @@ enum Phase {
 /// Looks at a file in pieces of any size.
 pub(crate) struct Scanner<'a> {
     path: &'a str,
-    phase: Phase,
+    phase: Phase<'a>,
+    /// How many bytes may be unpacked.
+    left: u64,
+    /// Where UPX left its mark in a shared object.
+    mark: Option<Window>,
     known: Option<Matcher>,
     head: Vec<u8>,
     /// File offset of the next byte to come.
@@ -163,6 +176,8 @@ impl<'a> Scanner<'a> {
         Self {
             path,
             phase: Phase::Head,
+            left: limits::UPX_LAYER_BYTES,
+            mark: None,
             known: None,
             head: Vec::new(),
             offset: 0,
@@ -191,9 +206,23 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// The same, of which no more than `left` bytes are unpacked.
+    pub(crate) fn unpacking(self, left: u64) -> Self {
+        Self { left, ..self }
+    }
+
+    /// Bytes that were unpacked.
+    pub(crate) fn unpacked(&self) -> u64 {
+        match &self.phase {
+            Phase::Packed(packed) => packed.0.unpacked(),
+            _ => 0,
+        }
+    }
+
     /// Takes the next bytes of the file.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> More {
-        match self.phase {
+        match &mut self.phase {
+            Phase::Packed(packed) => unpack(packed, bytes),
             Phase::Over => More::Enough,
             Phase::Scan => self.scan(bytes),
             Phase::Known => self.search(bytes),
@@ -210,7 +239,8 @@ impl<'a> Scanner<'a> {
                     return More::Wanted;
                 }
                 self.begin();
-                match self.phase {
+                match &mut self.phase {
+                    Phase::Packed(packed) => unpack(packed, rest),
                     Phase::Scan => self.scan(rest),
                     Phase::Known => self.search(rest),
                     _ => More::Enough,
@@ -223,6 +253,19 @@ impl<'a> Scanner<'a> {
     pub(crate) fn finish(mut self) -> Option<Elf> {
         if matches!(self.phase, Phase::Head) && self.head.starts_with(b"\x7fELF") {
             self.begin();
+        }
+        match self.phase {
+            Phase::Packed(packed) => {
+                let (unpacker, inner) = *packed;
+                let mut elf = inner.finish().unwrap_or_default();
+                elf.notes.extend(unpacker.finish());
+                elf.packed = elf != Elf::default();
+                return elf.packed.then_some(elf);
+            }
+            phase => self.phase = phase,
+        }
+        if self.mark.as_ref().is_some_and(|mark| mark.bytes() == upx::MAGIC) {
+            self.notes.insert("a shared object that UPX packed: what is inside was not read".to_owned());
         }
         if matches!(self.phase, Phase::Scan) {
             let carry = std::mem::take(&mut self.carry);
@@ -272,7 +315,8 @@ impl<'a> Scanner<'a> {
         });
         let notes = self.notes.into_iter().collect();
         let go_paths = self.go_paths.into_keys().collect();
-        let elf = Elf { go, go_paths, audit: self.audit, paths: self.paths, programs, package, notes };
+        let (audit, paths, packed) = (self.audit, self.paths, false);
+        let elf = Elf { go, go_paths, audit, paths, programs, package, packed, notes };
         (elf != Elf::default()).then_some(elf)
     }
 
@@ -285,9 +329,17 @@ impl<'a> Scanner<'a> {
                 self.package = note::Notes::new(&header.notes, header.is_big);
                 // `Go\0\0` with type 4: the build id's note (cmd/internal/buildid).
                 self.is_go = memmem::find(&head, b"\x04\0\0\0Go\0\0").is_some();
-                if memmem::find(&head, b"UPX!").is_some() {
+                if let Some(at) = memmem::find(&head, upx::MAGIC) {
+                    let unpacker = (self.left > 0).then(|| Unpacker::open(&head, at, self.left)).flatten();
+                    if let Some(unpacker) = unpacker {
+                        let mut packed = Box::new((unpacker, Scanner::new(self.path).unpacking(0)));
+                        unpack(&mut packed, &head);
+                        self.phase = Phase::Packed(packed);
+                        return;
+                    }
                     self.notes.insert("packed by UPX: what is inside was not read".to_owned());
                 }
+                self.mark = header.disabled.map(|at| Window::new(at.saturating_add(4), upx::MAGIC.len()));
                 self.phase = Phase::Scan;
                 self.known = Matcher::new(self.path);
                 self.scan(&head);
@@ -309,6 +361,9 @@ impl<'a> Scanner<'a> {
     fn scan(&mut self, bytes: &[u8]) -> More {
         self.search(bytes);
         let start = self.offset;
+        if let Some(mark) = &mut self.mark {
+            mark.feed(bytes, start);
+        }
         // Places of the piece before that could not be judged without this one.
         let mut seam = std::mem::take(&mut self.carry);
         let waiting = seam.len();
@@ -475,66 +530,15 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// What is taken from the ELF header and the program headers.
-struct Header {
-    writable: Vec<(u64, u64)>,
-    /// Offset and size of segments of notes.
-    notes: Vec<(u64, u64)>,
-    is_big: bool,
-}
-
-impl Header {
-    /// `None` for what is no program or shared object. (System V ABI, "ELF header", "Program header".)
-    fn read(head: &[u8]) -> Option<Self> {
-        let wide = match head.get(4)? {
-            1 => false,
-            2 => true,
-            _ => return None,
-        };
-        let little = match head.get(5)? {
-            1 => true,
-            2 => false,
-            _ => return None,
-        };
-        let number = |at: usize, bytes: usize| -> Option<u64> {
-            let part = head.get(at..at.checked_add(bytes)?)?;
-            let join = |sum: u64, b: &u8| sum << 8 | u64::from(*b);
-            Some(if little { part.iter().rev().fold(0, join) } else { part.iter().fold(0, join) })
-        };
-        const ET_EXEC: u64 = 2;
-        const ET_DYN: u64 = 3;
-        if !matches!(number(16, 2)?, ET_EXEC | ET_DYN) {
-            return None;
-        }
-        let (table, entry, count) = if wide {
-            (number(32, 8)?, number(54, 2)?, number(56, 2)?)
-        } else {
-            (number(28, 4)?, number(42, 2)?, number(44, 2)?)
-        };
-        let (mut writable, mut notes) = (Vec::new(), Vec::new());
-        // What is beyond the head is not looked at: linkers put the table right behind the header.
-        for i in 0..count.min(64) {
-            let at = usize::try_from(table.saturating_add(i * entry)).unwrap_or(usize::MAX);
-            let field = |wide_at: usize, narrow_at: usize, wide_bytes: usize| {
-                let (offset, bytes) = if wide { (wide_at, wide_bytes) } else { (narrow_at, 4) };
-                number(at.checked_add(offset)?, bytes)
-            };
-            let (Some(kind), Some(flags), Some(offset), Some(size)) =
-                (field(0, 0, 4), field(4, 24, 4), field(8, 4, 8), field(32, 16, 8))
-            else {
-                break;
-            };
-            const PT_LOAD: u64 = 1;
-            const PT_NOTE: u64 = 4;
-            const PF_W: u64 = 2;
-            if kind == PT_NOTE {
-                notes.push((offset, size));
-            }
-            if kind == PT_LOAD && flags & PF_W != 0 {
-                writable.push((offset, offset.saturating_add(size)));
-            }
-        }
-        Some(Self { writable, notes, is_big: !little })
+/// Shows what is in the next bytes of a packed program.
+fn unpack((unpacker, inner): &mut (Unpacker, Scanner<'_>), bytes: &[u8]) -> More {
+    let wanted = unpacker.feed(bytes, &mut |bytes| match inner.feed(bytes) {
+        More::Wanted => Wanted::More,
+        More::Enough => Wanted::Enough,
+    });
+    match wanted {
+        Wanted::More => More::Wanted,
+        Wanted::Enough => More::Enough,
     }
 }
 

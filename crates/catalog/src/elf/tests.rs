@@ -146,6 +146,10 @@ fn older_and_packed_programs_are_said() {
     let notes = |file: &[u8]| found(file).unwrap().notes;
     assert!(notes(&elf(2, &[(DATA, &old)]))[0].contains("before 1.18"));
     assert!(notes(&elf(2, &[(0xec, b"UPX!"), (DATA, b"x")]))[0].contains("UPX"));
+    // A shared object whose segment UPX disabled, and wrote its words to instead.
+    let mut file = elf(3, &[(DATA, b"sum.UPX!")]);
+    file[64] = 0;
+    assert!(notes(&file)[0].contains("shared object that UPX packed"));
 }
 
 #[test]

@@ -212,3 +212,37 @@ fn a_program_that_ends_with_the_layer_is_an_error_and_not_a_finding() {
     let error = Built::new(&[layer]).read().unwrap_err();
     assert!(error.to_string().contains("ends inside"), "{error}");
 }
+
+/// What is said of a program at `usr/bin/x`, without the word that it was packed, which it must have.
+fn unpacked(name: &str) -> Inventory {
+    let mut image = read(&[Tar::default().file("usr/bin/x", packed(name)).gzip()]);
+    for package in &mut image.packages {
+        let from = package.properties.remove("seaworthy:unpacked-from-upx");
+        assert_eq!(from.as_deref(), name.ends_with(".upx").then_some("/usr/bin/x"));
+    }
+    image
+}
+
+#[test]
+fn programs_that_upx_packed_are_what_they_were() {
+    for machine in ["amd64", "arm64", "arm"] {
+        let plain = unpacked(&format!("{machine}.elf"));
+        if machine == "arm" {
+            assert!(
+                found(&plain).is_superset(&["memchr 2.7.4".to_owned(), "debug 39.0.0".to_owned()].into())
+            );
+        } else {
+            let program = if machine == "amd64" { "go-syft.txt" } else { "go-crane.txt" };
+            assert_eq!(found(&plain), truth(program));
+        }
+        for method in ["nrv2e", "lzma"] {
+            let packed = unpacked(&format!("{machine}-{method}.upx"));
+            let said = |image: &Inventory| {
+                let of = |p: &seaworthy_sbom::inventory::Package| (p.purl.clone(), p.properties.clone());
+                image.packages.iter().map(of).collect::<Vec<_>>()
+            };
+            assert_eq!(said(&packed), said(&plain), "{machine} {method}");
+            assert_eq!((&packed.relationships, &packed.gaps), (&plain.relationships, &plain.gaps));
+        }
+    }
+}

@@ -222,6 +222,33 @@ fn the_shortest_file_that_is_looked_at() {
     }
 }
 
+/// A program that claims a block of the largest size, and that it is there in full.
+fn bomb() -> Vec<u8> {
+    let mut file = packed("amd64-nrv2e.upx");
+    let first = file.windows(4).position(|four| four == b"UPX!").unwrap() + 20;
+    let second = first + 12 + usize::from(file[first + 4]);
+    let block = limits::UPX_BLOCK_BYTES as u32;
+    let there = block / limits::UPX_RATIO as u32;
+    file[second..second + 8].copy_from_slice(&[block.to_le_bytes(), there.to_le_bytes()].concat());
+    file.resize(second + 12 + there as usize, 0);
+    file
+}
+
+#[test]
+fn what_is_unpacked_of_a_layer_is_bounded_at_limit_plus_one() {
+    let each = limits::UPX_BLOCK_BYTES as u64 + 176;
+    let most = limits::UPX_LAYER_BYTES / each;
+    let mut tar = Tar::default();
+    for at in 0..=most {
+        tar = tar.file(&format!("usr/bin/{at}"), bomb());
+    }
+    let found = read(&[tar.file("usr/bin/z", packed("amd64-lzma.upx")).gzip()]);
+    let said = |why: &str| gaps(&found).iter().filter(|gap| gap.contains(why)).count() as u64;
+    assert_eq!((said("is broken"), said("UPX_LAYER_BYTES")), (most, 1), "{:?}", gaps(&found));
+    // What is small is read as long as there is room for it.
+    assert!(names(&found).is_empty() && said("what is inside was not read") == 1);
+}
+
 #[test]
 fn every_limit_has_a_test() {
     let sources = concat!(
@@ -237,6 +264,7 @@ fn every_limit_has_a_test() {
         include_str!("claims.rs"),
         include_str!("places.rs"),
         include_str!("lazy.rs"),
+        include_str!("../../src/upx/tests.rs"),
         include_str!("../../src/image.rs"),
         include_str!("../../src/tar.rs"),
         include_str!("../../src/path.rs"),

@@ -282,3 +282,8 @@ pub const STATUS: &str = "var/lib/dpkg/status";
 pub fn npm(name: &str, version: &str) -> String {
     format!(r#"{{"name":"{name}","version":"{version}","license":"MIT"}}"#)
 }
+
+/// A file of testdata/catalog/packed.
+pub fn packed(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../../testdata/catalog/packed/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
