@@ -47,6 +47,8 @@ WHERE = {
     ".dll": "pe",
     ".egg": "egg",
     ".upx": "upx",
+    ".bundle": "bundle",
+    ".native": "native",
     "notifu.exe": "pe",
 }
 # What stands in the layer of the target `inventory:toc` (src/lib.rs).

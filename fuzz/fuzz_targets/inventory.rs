@@ -60,6 +60,8 @@ const FILES: &[(&str, &str)] = &[
     ("pe", "srv/x.dll"),
     ("egg", "usr/lib/python3/dist-packages/x-1.0-py3.egg"),
     ("upx", "usr/bin/app"),
+    ("bundle", "usr/bin/app"),
+    ("native", "usr/bin/app"),
 ];
 
 /// Where packages list their files, each beside a package that has some.

@@ -7,7 +7,7 @@
 use crate::catalogers::heads::Head;
 use crate::catalogers::{self, Parsed};
 use crate::decompress::{Compression, Tar, Unpacked, read_some};
-use crate::elf::{More, Scanner};
+use crate::elf::{Elf, Inside, More, Scanner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Hasher as FileHasher, Listing, Table};
 use crate::pack::{Pack, pack, take};
@@ -548,9 +548,11 @@ impl<'a> Walk<'a> {
                     // Headers, and strings that are bounded each.
                     (Parsed::windows(image), 2048)
                 } else {
-                    let Some(found) = scanner.finish() else { return Ok(()) };
-                    let bytes = found.weight();
-                    (Parsed::executable(found), bytes)
+                    let (found, inside) = scanner.finish();
+                    let bytes =
+                        found.as_ref().map_or(0, Elf::weight) + inside.as_ref().map_or(0, Inside::weight);
+                    let Some(parsed) = Parsed::program(found, inside) else { return Ok(()) };
+                    (parsed, bytes)
                 };
                 (Kept::Parsed(Arc::new(parsed)), bytes)
             }

@@ -21,6 +21,7 @@
 //! file stands; `catalogers` read packages off the result. An application's own `package.json` outside
 //! `node_modules` is a declaration, not an installation, and is not listed.
 
+mod bundle;
 mod cache;
 mod catalogers;
 mod collect;

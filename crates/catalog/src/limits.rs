@@ -122,6 +122,12 @@ pub const UPX_RATIO: u64 = 64;
 pub const UPX_GRACE: u64 = 16 << 20;
 /// What is unpacked of all such programs of a layer together: it takes half a minute.
 pub const UPX_LAYER_BYTES: u64 = 2 << 30;
+/// The list of libraries in a single-file application of .NET; it is held with what stands between it and the end.
+pub const BUNDLE_LIST_BYTES: usize = 16 << 20;
+/// The manifest of such an application; 500 files take 30 KiB.
+pub const BUNDLE_MANIFEST_BYTES: usize = 4 << 20;
+/// The SBOM in a native image of GraalVM, compressed; those of 50 components have 3 KiB.
+pub const NATIVE_SBOM_BYTES: usize = 4 << 20;
 /// A gemspec; the longest that RubyGems wrote has 60 KiB, most of it names of files.
 pub const GEMSPEC_BYTES: u64 = 1 << 20;
 /// All cached layers together; what was not used for longest goes first.

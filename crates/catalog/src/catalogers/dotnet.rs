@@ -1,6 +1,7 @@
 //! .NET: the libraries of applications, by their `*.deps.json`.
 //!
-//! The SDK writes one beside each application (docs.microsoft.com, "runtime-configuration-file"). Libraries of type
+//! The SDK writes one beside each application (docs.microsoft.com, "runtime-configuration-file"), or into it where the
+//! application is a single file ([`crate::bundle`]). Libraries of type
 //! `package` are NuGet packages and `project` is the application and its parts; `reference` and
 //! `runtimepack` names (`runtimepack.Microsoft.NETCore.App.Runtime.linux-x64`) stand for the runtime inside a
 //! self-contained application, and are listed under the name of the package they are. What it cannot know: a
@@ -49,9 +50,9 @@ impl Cataloger for Dotnet {
     #[cfg(test)]
     fn about(&self) -> super::About {
         super::About {
-            reads: "`*.deps.json`",
+            reads: "`*.deps.json`, also in single-file applications (ELF programs of any name, bundles of the versions 1, 2 and 6)",
             gives: "libraries, the SHA-512 of packages, edges, the parts of the runtime in self-contained applications",
-            cannot_know: "licences; single-file applications; assemblies without a list, which `pe` tells",
+            cannot_know: "licences; assemblies without a list, which `pe` tells; single-file applications without a list (a gap says so), and those of Windows",
         }
     }
 
@@ -103,6 +104,14 @@ fn keys(state: &State) -> Vec<(String, String)> {
         Some(Fact::Dotnet(all)) => all.iter().map(|l| (l.name.clone(), l.version.clone())).collect(),
         _ => Vec::new(),
     }
+}
+
+/// The list in a single-file application.
+pub(super) fn bundled(list: Result<Vec<u8>, String>) -> Parsed {
+    list.and_then(|content| libraries(&content)).unwrap_or_else(|why| Parsed {
+        fact: Fact::Dotnet(Vec::new()),
+        notes: vec![format!("a single-file application of .NET, whose libraries are not known: {why}")],
+    })
 }
 
 fn libraries(content: &[u8]) -> Result<Parsed, String> {

@@ -23,13 +23,27 @@ pub(crate) const NAME: &str = "embedded-sbom";
 /// What a document says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Claims {
-    packages: Vec<Package>,
+    pub(super) packages: Vec<Package>,
     /// Places in `packages`: the first needs the second.
     needs: Vec<(usize, usize)>,
     /// Places in `packages`: the first has the second in it.
     holds: Vec<(usize, usize)>,
 }
 pack!(struct Claims { packages, needs, holds });
+
+impl Claims {
+    /// Takes over the edges between packages that were added, whose handles `added` has by their places.
+    pub(super) fn relate(&self, added: &BTreeMap<usize, usize>, out: &mut Collector<'_>) {
+        let kinds = [(RelationshipKind::DependsOn, &self.needs), (RelationshipKind::Contains, &self.holds)];
+        for (kind, edges) in kinds {
+            for (from, to) in edges {
+                if let (Some(from), Some(to)) = (added.get(from), added.get(to)) {
+                    out.relate(*from, kind, *to);
+                }
+            }
+        }
+    }
+}
 
 /// How sure it is, by the path, that a file is an SBOM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +95,7 @@ impl Cataloger for Embedded {
 
     fn parse(&self, path: &str, content: &[u8]) -> Result<Parsed, String> {
         match (seaworthy_sbom::read(content), likely(path)) {
-            (Ok((_, inventory)), _) => claims(inventory),
+            (Ok((_, inventory)), _) => Ok(Fact::Sbom(Box::new(claims(inventory)?)).into()),
             (Err(_), Some(Likely::Placed)) if seaworthy_sbom::format::sniff(content).is_err() => {
                 Ok(Fact::Nothing.into())
             }
@@ -105,20 +119,12 @@ impl Cataloger for Embedded {
                 package.evidence = vec![evidence.clone()];
                 added.insert(i, out.add(package, said.since(&key(claim)).unwrap_or(last)));
             }
-            let kinds =
-                [(RelationshipKind::DependsOn, &claims.needs), (RelationshipKind::Contains, &claims.holds)];
-            for (kind, edges) in kinds {
-                for (from, to) in edges {
-                    if let (Some(from), Some(to)) = (added.get(from), added.get(to)) {
-                        out.relate(*from, kind, *to);
-                    }
-                }
-            }
+            claims.relate(&added, out);
         }
     }
 }
 
-fn key(package: &Package) -> (String, String) {
+pub(super) fn key(package: &Package) -> (String, String) {
     (package.name.clone(), package.version.clone().unwrap_or_default())
 }
 
@@ -129,7 +135,8 @@ fn keys(state: &State) -> Vec<(String, String)> {
     }
 }
 
-fn claims(inventory: seaworthy_sbom::inventory::Inventory) -> Result<Parsed, String> {
+/// What is taken over of a document.
+pub(super) fn claims(inventory: seaworthy_sbom::inventory::Inventory) -> Result<Claims, String> {
     let all = inventory.packages.len();
     if all > limits::EMBEDDED_SBOM_PACKAGES {
         return Err(format!("{all} packages, more than the limit of {}", limits::EMBEDDED_SBOM_PACKAGES));
@@ -142,7 +149,7 @@ fn claims(inventory: seaworthy_sbom::inventory::Inventory) -> Result<Parsed, Str
     };
     let (needs, holds) = (edges(RelationshipKind::DependsOn), edges(RelationshipKind::Contains));
     let packages = inventory.packages.iter().map(claim).collect();
-    Ok(Fact::Sbom(Box::new(Claims { packages, needs, holds })).into())
+    Ok(Claims { packages, needs, holds })
 }
 
 /// What is taken over of a package: who it is, its licence, its checksums.

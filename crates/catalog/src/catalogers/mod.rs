@@ -24,6 +24,7 @@ pub(crate) mod java;
 mod locks;
 mod lua;
 mod modules;
+mod native_image;
 mod nix;
 mod npm;
 mod ocaml;
@@ -45,7 +46,7 @@ mod vcpkg;
 mod wordpress;
 
 use crate::collect::Collector;
-use crate::elf::Elf;
+use crate::elf::{Elf, Inside};
 use crate::limits;
 use crate::pack::pack;
 use crate::squash::View;
@@ -90,6 +91,8 @@ pub(crate) enum Fact {
     Elf(Box<Elf>),
     /// What an SBOM in the image says.
     Sbom(Box<embedded::Claims>),
+    /// What the SBOM in a native image says.
+    Native(Box<embedded::Claims>),
     /// A machine-learning model.
     Model(Box<Package>),
     /// The version information of a PE file.
@@ -121,6 +124,7 @@ pack!(
         Beside(found),
         Elf(found),
         Sbom(found),
+        Native(found),
         Model(found),
         Pe(found),
         Kernel(found),
@@ -140,10 +144,18 @@ pub(crate) struct Parsed {
 pack!(struct Parsed { fact, notes });
 
 impl Parsed {
-    /// An executable, whose notes are those of the file.
-    pub(crate) fn executable(mut elf: Elf) -> Self {
+    /// An executable, whose notes are those of the file. A list that it carries says more than it does itself.
+    pub(crate) fn program(elf: Option<Elf>, inside: Option<Inside>) -> Option<Self> {
+        let mut elf = elf.unwrap_or_default();
         let notes = std::mem::take(&mut elf.notes);
-        Self { fact: Fact::Elf(Box::new(elf)), notes }
+        let mut parsed = match inside {
+            Some(Inside::Libraries(list)) => dotnet::bundled(list),
+            Some(Inside::Document(document)) => native_image::document(document),
+            None if elf == Elf::default() && notes.is_empty() => return None,
+            None => Fact::Elf(Box::new(elf)).into(),
+        };
+        parsed.notes.extend(notes);
+        Some(parsed)
     }
 
     /// A program of Windows or .NET, or why what it says of itself could not be read.
@@ -215,6 +227,7 @@ pub(crate) const ALL: &[&dyn Cataloger] = &[
     &python::Python,
     &npm::Npm,
     &java::Java,
+    &native_image::NativeImage,
     &gem::Gem,
     &composer::Composer,
     &dotnet::Dotnet,
@@ -299,6 +312,8 @@ pub(crate) fn reader_of(path: &str, parsed: &Parsed) -> Option<&'static dyn Cata
         Fact::Elf(elf) if elf.go.is_empty() && (elf.audit.is_some() || !elf.paths.is_empty()) => {
             Some(&executables::Rust)
         }
+        Fact::Dotnet(_) => Some(&dotnet::Dotnet),
+        Fact::Native(_) => Some(&native_image::NativeImage),
         Fact::Model(_) => Some(&heads::Models),
         Fact::Kernel(_) => Some(&heads::Kernel),
         Fact::Pe(_) => Some(&pe::Pe),

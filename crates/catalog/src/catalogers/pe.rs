@@ -32,7 +32,7 @@ impl Cataloger for Pe {
         super::About {
             reads: "PE files (`*.dll`, `*.exe`, whatever their name): the version information in their resources",
             gives: "assemblies of .NET that no `*.deps.json` beside or above them lists, as NuGet packages; other programs and libraries by product, with maker; marked `seaworthy:confidence` = `version-information`",
-            cannot_know: "under which name an assembly was distributed where that is another; licences; single-file applications; files without version information",
+            cannot_know: "under which name an assembly was distributed where that is another; licences; what is in single-file applications; files without version information",
         }
     }
 

@@ -44,12 +44,15 @@ mod auditable;
 mod go;
 mod go_paths;
 mod header;
+mod inside;
+mod native;
 mod note;
 mod paths;
 
 pub(crate) use auditable::{Audit, Linked, Role};
 pub(crate) use go::{Build, Module, Origin};
 pub(crate) use header::Header;
+pub(crate) use inside::Inside;
 pub(crate) use note::Note;
 
 use crate::known::{self, Matcher};
@@ -160,6 +163,7 @@ pub(crate) struct Scanner<'a> {
     audit: Option<Audit>,
     paths: BTreeSet<(String, String)>,
     notes: BTreeSet<String>,
+    inside: inside::Insides,
     finders: Finders,
 }
 
@@ -197,6 +201,7 @@ impl<'a> Scanner<'a> {
             audit: None,
             paths: BTreeSet::new(),
             notes: BTreeSet::new(),
+            inside: inside::Insides::new(),
             finders: Finders {
                 go: memmem::Finder::new(go::MAGIC),
                 marked: memmem::Finder::new(go::BEFORE),
@@ -249,18 +254,19 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The file is over. `None` where nothing was found that is worth a word.
-    pub(crate) fn finish(mut self) -> Option<Elf> {
+    /// The file is over. `None` where nothing was found that is worth a word; besides, the list that it carries.
+    pub(crate) fn finish(mut self) -> (Option<Elf>, Option<Inside>) {
         if matches!(self.phase, Phase::Head) && self.head.starts_with(b"\x7fELF") {
             self.begin();
         }
         match self.phase {
             Phase::Packed(packed) => {
                 let (unpacker, inner) = *packed;
-                let mut elf = inner.finish().unwrap_or_default();
+                let (elf, inside) = inner.finish();
+                let mut elf = elf.unwrap_or_default();
                 elf.notes.extend(unpacker.finish());
                 elf.packed = elf != Elf::default();
-                return elf.packed.then_some(elf);
+                return (elf.packed.then_some(elf), inside);
             }
             phase => self.phase = phase,
         }
@@ -317,7 +323,7 @@ impl<'a> Scanner<'a> {
         let go_paths = self.go_paths.into_keys().collect();
         let (audit, paths, packed) = (self.audit, self.paths, false);
         let elf = Elf { go, go_paths, audit, paths, programs, package, packed, notes };
-        (elf != Elf::default()).then_some(elf)
+        ((elf != Elf::default()).then_some(elf), self.inside.finish())
     }
 
     /// The head is complete, or the file is shorter than it.
@@ -455,6 +461,7 @@ impl<'a> Scanner<'a> {
         if self.is_go {
             return self.judge_go(range, places, base);
         }
+        self.inside.judge(bytes, places, base, LOOK_BYTES, &self.writable);
         for at in memchr_iter(auditable::FIRST, bytes.get(..places).unwrap_or_default()) {
             let rest = bytes.get(at..).unwrap_or_default();
             if self.audit.is_some() || !auditable::is_plausible(rest) {

@@ -66,7 +66,7 @@ fn scan(file: &[u8], piece: usize) -> Option<Elf> {
             break;
         }
     }
-    scanner.finish()
+    scanner.finish().0
 }
 
 /// The same in pieces of every odd size.

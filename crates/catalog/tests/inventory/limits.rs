@@ -264,6 +264,7 @@ fn every_limit_has_a_test() {
         include_str!("claims.rs"),
         include_str!("places.rs"),
         include_str!("lazy.rs"),
+        include_str!("inside.rs"),
         include_str!("../../src/upx/tests.rs"),
         include_str!("../../src/image.rs"),
         include_str!("../../src/tar.rs"),

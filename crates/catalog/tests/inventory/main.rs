@@ -13,6 +13,7 @@ mod files;
 mod fixtures;
 mod hidden;
 mod hostile;
+mod inside;
 mod java;
 mod languages;
 mod layers;
