@@ -109,6 +109,8 @@ def main(folder):
     for path, data in files("catalog/*.elf"):
         put("inventory-go", data)
         put("inventory-auditable", data)
+    for _, data in files("catalog/licences/*.txt"):
+        put("inventory-licence", data)
     for path, data in files("**/*"):
         try:
             value = json.loads(data)

@@ -59,6 +59,7 @@ const FILES: &[(&str, &str)] = &[
     ("module-xz", "lib/modules/6/kernel/x.ko.xz"),
     ("pe", "srv/x.dll"),
     ("egg", "usr/lib/python3/dist-packages/x-1.0-py3.egg"),
+    ("licence", "srv/node_modules/x/LICENSE"),
     ("upx", "usr/bin/app"),
     ("bundle", "usr/bin/app"),
     ("native", "usr/bin/app"),
@@ -76,6 +77,9 @@ const LISTS: [&str; 5] = [
 /// Kinds whose own bytes say something about files, and whole layers: these are read with `--files all`.
 const WITH_FILES: [&str; 9] =
     ["lists", "dpkg", "apk", "rpm-sqlite", "rpm-ndb", "rpm-bdb", "rpm-manifest", "opkg", "tar"];
+
+/// A package without a licence, so that a text beside it is judged.
+const OPEN: (&str, &[u8]) = ("srv/node_modules/x/package.json", br#"{"name":"x","version":"1.0.0"}"#);
 
 const OS: (&str, &[u8]) = ("etc/os-release", b"ID=debian\nVERSION_ID=12\n");
 
@@ -111,7 +115,9 @@ fuzz_target!(|data: &[u8]| {
         "toc" => return table(runtime, data),
         _ => {
             let (_, path) = FILES.iter().find(|(name, _)| *name == kind).expect("SEAWORTHY_FUZZ names a kind");
-            vec![tar(&[OS, (path, data)])]
+            let beside = (kind == "licence").then_some(OPEN);
+            let files: Vec<_> = [OS].into_iter().chain(beside).chain([(*path, data)]).collect();
+            vec![tar(&files)]
         }
     };
     let files = if WITH_FILES.contains(&kind) { Files::All } else { Files::None };

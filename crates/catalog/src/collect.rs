@@ -7,7 +7,7 @@
 use crate::catalogers::embedded::NAME as EMBEDDED;
 use crate::catalogers::{self, Cataloger};
 use crate::squash::{State, View};
-use crate::{limits, path};
+use crate::{limits, path, texts};
 use seaworthy_sbom::inventory::{
     Ecosystem, Evidence, Gap, Inventory, OsRelease, Package, Presence, Relationship, RelationshipKind,
 };
@@ -200,8 +200,11 @@ impl<'v> Collector<'v> {
                 draft.package.evidence.push(evidence);
             }
         }
-        let (packages, merged_into) = merge(self.drafts, self.os.as_ref(), self.view);
+        let (mut packages, merged_into) = merge(self.drafts, self.os.as_ref(), self.view);
         let ids: Vec<String> = packages.iter().map(Package::stable_id).collect();
+        // A licence's file proves no package: the id is that without it.
+        packages.iter_mut().zip(&ids).for_each(|(package, id)| package.id.clone_from(id));
+        self.gaps.extend(texts::conclude(&mut packages, self.view));
         let id = |handle: usize| merged_into.get(handle).and_then(|i| ids.get(*i)).cloned();
         let edges: BTreeSet<Relationship> = self
             .edges

@@ -15,7 +15,7 @@ use crate::path::{self, Above, Name};
 use crate::pe;
 use crate::stage;
 use crate::tar::{Entry, Kind, Reader, Tail};
-use crate::{DiffIds, limits};
+use crate::{DiffIds, limits, texts};
 use seaworthy_oci::digest::Hasher;
 use seaworthy_oci::{BlobReader, Digest};
 use seaworthy_sbom::files::Selection;
@@ -333,6 +333,7 @@ pub(crate) struct Walk<'a> {
     wanted_bytes: u64,
     /// How much may still be unpacked of programs that were packed.
     unpack_bytes: u64,
+    texts: texts::Budget,
     untold: usize,
 }
 
@@ -347,6 +348,7 @@ impl<'a> Walk<'a> {
             link_bytes: 0,
             wanted_bytes: 0,
             unpack_bytes: limits::UPX_LAYER_BYTES,
+            texts: texts::Budget::default(),
             untold: 0,
         }
     }
@@ -425,7 +427,11 @@ impl<'a> Walk<'a> {
             let reason = format!("{} further entries were not taken", self.untold);
             self.facts.notes.push(Note { path: None, reason });
         }
-        self.facts.wanted_bytes = self.wanted_bytes;
+        if let Some(reason) = self.texts.left_out() {
+            self.facts.notes.push(Note { path: None, reason });
+        }
+        texts::prune(&mut self.facts.kept);
+        self.facts.wanted_bytes = self.wanted_bytes + self.texts.bytes();
         self.facts.paths.sort_unstable();
         self.facts.paths.dedup();
         self.facts.paths.shrink_to_fit();
@@ -476,8 +482,19 @@ impl<'a> Walk<'a> {
             Kind::HardLink => {
                 let target = path::name(&entry.link);
                 // Executables are known by what is in them: another name of a known one is one as well.
-                let known = matches!(&target, Name::Clean(target) if self.facts.kept.contains_key(target));
-                if known || catalogers::wanting(&path).is_some() {
+                let known = match &target {
+                    Name::Clean(target) => self.facts.kept.get(target),
+                    _ => None,
+                };
+                if let Some(Kept::Parsed(parsed)) = known
+                    && matches!(parsed.fact, catalogers::Fact::LicenceText(_))
+                {
+                    // It is shared, since the other name may go.
+                    let kept = Kept::Parsed(Arc::clone(parsed));
+                    if texts::may_be(&path, 1) && self.texts.admit(0) {
+                        self.keep(path, kept);
+                    }
+                } else if known.is_some() || catalogers::wanting(&path).is_some() {
                     let kept = match target {
                         Name::Clean(target) => Kept::HardLink(target),
                         _ => Kept::Unread("a hard link out of the image".into()),
@@ -503,7 +520,10 @@ impl<'a> Walk<'a> {
                             files.list(&path, &content);
                         }
                         match cataloger.parse(&path, &content) {
-                            Ok(parsed) => Kept::Parsed(Arc::new(parsed)),
+                            Ok(mut parsed) => {
+                                self.texts.admit_inside(&mut parsed.fact);
+                                Kept::Parsed(Arc::new(parsed))
+                            }
                             Err(why) => Kept::Unread(why),
                         }
                     };
@@ -512,6 +532,12 @@ impl<'a> Walk<'a> {
                         self.note(Some(format!("/{path}")), why);
                     } else {
                         self.keep(path, kept);
+                    }
+                } else if entry.kind == Kind::File && texts::may_be(&path, entry.size) {
+                    if self.texts.admit(entry.size)
+                        && let Some(fact) = texts::text(&content.data()?)
+                    {
+                        self.keep(path, Kept::Parsed(Arc::new(fact.into())));
                     }
                 } else if entry.kind == Kind::File && entry.size >= limits::ELF_LEAST_BYTES {
                     self.executable(path, content)?;

@@ -80,6 +80,16 @@ pub const PACKAGE_JSON_BYTES: u64 = 1 << 20;
 pub const DEPENDENCIES: usize = 10_000;
 /// A Debian copyright file; the longest in Debian 12 has 1.6 MiB and is an outlier.
 pub const COPYRIGHT_BYTES: u64 = 2 << 20;
+/// A licence text; the longest of SPDX's list has 50 KiB, and what is longer lists the licences of many parts.
+pub const LICENCE_TEXT_BYTES: u64 = 64 << 10;
+/// Licence texts of one layer; the largest node image seen has 2,000.
+pub const LAYER_TEXTS: usize = 20_000;
+/// Bytes of all licence texts of a layer; those of an image with 100,000 files come to 4 MiB.
+pub const LAYER_TEXT_BYTES: u64 = 16 << 20;
+/// Bytes of the texts of an image that are compared with known licences, each text once: a second or two of work.
+pub const IMAGE_TEXT_BYTES: usize = 8 << 20;
+/// Bytes of the licence texts that are kept of one Java archive with all in it: 300 times the longest usual one.
+pub const JAR_TEXTS_BYTES: usize = 4 << 20;
 /// A zipped Python egg: it is held while it is read. The largest have 30 MiB.
 pub const EGG_BYTES: u64 = 64 << 20;
 /// A Python `METADATA` or `PKG-INFO`, long description included.

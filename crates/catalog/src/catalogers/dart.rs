@@ -23,8 +23,8 @@ impl Cataloger for Dart {
     fn about(&self) -> super::About {
         super::About {
             reads: "`.pub-cache/hosted/*/*/pubspec.yaml`",
-            gives: "packages with home page, dependencies",
-            cannot_know: "what was compiled into a program; licences, which are texts only",
+            gives: "packages with home page, dependencies, licence by its text",
+            cannot_know: "what was compiled into a program",
         }
     }
 

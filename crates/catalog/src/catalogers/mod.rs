@@ -101,6 +101,8 @@ pub(crate) enum Fact {
     Kernel(Box<Package>),
     /// A kernel's module.
     Module(Box<modules::Module>),
+    /// A text that may be the licence of the package beside it.
+    LicenceText(String),
     /// A file that looks like a package's and is none.
     Nothing,
 }
@@ -129,6 +131,7 @@ pack!(
         Pe(found),
         Kernel(found),
         Module(found),
+        LicenceText(text),
         Nothing,
     }
 );

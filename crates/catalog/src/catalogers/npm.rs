@@ -10,7 +10,8 @@ use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
 use crate::{limits, path};
-use seaworthy_sbom::inventory::{Ecosystem, Package, RelationshipKind};
+use seaworthy_sbom::inventory::{Ecosystem, License, Package, RelationshipKind};
+use seaworthy_sbom::license;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -28,6 +29,13 @@ pub(crate) struct Manifest {
     dependencies: Vec<String>,
 }
 pack!(struct Manifest { name, version, licenses, author, homepage, summary, dependencies });
+
+impl Manifest {
+    /// The licence as it is understood.
+    pub(crate) fn license(&self) -> License {
+        license::normalize(&self.licenses, Ecosystem::Npm)
+    }
+}
 
 impl Cataloger for Npm {
     fn name(&self) -> &'static str {

@@ -23,8 +23,8 @@ impl Cataloger for Vcpkg {
     fn about(&self) -> super::About {
         super::About {
             reads: "`vcpkg/status`, `vcpkg/updates/*`",
-            gives: "ports with port version, triplet, dependencies",
-            cannot_know: "licences; ports that the last, interrupted run removed",
+            gives: "ports with port version, triplet, dependencies, licence by its text",
+            cannot_know: "ports that the last, interrupted run removed",
         }
     }
 

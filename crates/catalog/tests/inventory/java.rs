@@ -409,3 +409,56 @@ proptest! {
         prop_assert!(found.packages.len() <= 8);
     }
 }
+
+/// The text in an archive is that of its package, where nothing else says its licence and nothing was shaded in.
+#[test]
+fn licence_texts_in_archives() {
+    let text = |id: &str| spdx::license_id(id).unwrap().text();
+    let properties = |name: &str| format!("groupId=org.example\nartifactId={name}\nversion=1.0\n");
+    let of = |name: &str| {
+        let at = format!("META-INF/maven/org.example/{name}/pom.properties");
+        Zip::default()
+            .deflated("META-INF/LICENSE.txt", text("Apache-2.0").as_bytes())
+            .deflated(&at, properties(name).as_bytes())
+    };
+    let concluded = |found: &Inventory, name: &str| {
+        let found = package(found, &format!("org.example:{name}"));
+        (found.license.concluded.clone(), found.evidence.iter().map(|e| e.path.clone()).collect::<Vec<_>>())
+    };
+    let apache = Some("Apache-2.0".to_owned());
+    let alone = image("srv/a-1.0.jar", &of("a").end());
+    let there = vec!["/srv/a-1.0.jar".to_owned(), "/srv/a-1.0.jar!/META-INF/LICENSE.txt".to_owned()];
+    assert_eq!(concluded(&alone, "a"), (apache.clone(), there));
+    // In an archive in an archive; the outer one has another.
+    let outer =
+        of("w").stored("WEB-INF/lib/a-1.0.jar", &of("a").end()).stored("LICENSE", text("MIT").as_bytes());
+    let nested = image("srv/w-1.0.war", &outer.end());
+    let inside = concluded(&nested, "a");
+    assert_eq!(
+        (inside.0, &inside.1[1]),
+        (apache, &"/srv/w-1.0.war!/WEB-INF/lib/a-1.0.jar!/META-INF/LICENSE.txt".to_owned())
+    );
+    assert_eq!(concluded(&nested, "w").0, None);
+    // Shaded: whose text it is, nothing says. And the manifest comes first.
+    let second = "META-INF/maven/org.example/b/pom.properties";
+    let shaded = image("srv/a-1.0.jar", &of("a").deflated(second, properties("b").as_bytes()).end());
+    assert_eq!((concluded(&shaded, "a").0, concluded(&shaded, "b").0), (None, None));
+    let manifest = b"Manifest-Version: 1.0\nBundle-License: MIT\n";
+    let said = image("srv/a-1.0.jar", &of("a").deflated("META-INF/MANIFEST.MF", manifest).end());
+    assert_eq!(concluded(&said, "a"), (None, vec!["/srv/a-1.0.jar".to_owned()]));
+    // A text that is broken says nothing, and is no gap.
+    let broken = Zip::default().entry("LICENSE", 8, b"no deflate", 900);
+    let broken = image("srv/a-1.0.jar", &broken.deflated(second, properties("a").as_bytes()).end());
+    assert_eq!((concluded(&broken, "a").0, gaps(&broken).len()), (None, 0));
+    // So many that there is no room for all of them.
+    let most = limits::JAR_TEXTS_BYTES / limits::LICENCE_TEXT_BYTES as usize;
+    let text = vec![b'\n'; limits::LICENCE_TEXT_BYTES as usize];
+    let many = |count: usize| {
+        (0..count).fold(Zip::default(), |zip, n| {
+            zip.stored(&format!("p{n}-1.0.jar"), &Zip::default().stored("LICENSE", &text).end())
+        })
+    };
+    assert_eq!(gaps(&image("srv/most-1.0.jar", &many(most).end())), Vec::<String>::new());
+    let over = gaps(&image("srv/over-1.0.jar", &many(most + 1).end()));
+    assert!(matches!(over.as_slice(), [only] if only.contains("JAR_TEXTS_BYTES")), "{over:?}");
+}

@@ -17,6 +17,7 @@ mod inside;
 mod java;
 mod languages;
 mod layers;
+mod licences;
 mod lazy;
 mod limits;
 mod locks;

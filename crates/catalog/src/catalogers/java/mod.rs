@@ -13,12 +13,13 @@ use super::{Cataloger, Fact, Parsed};
 use crate::collect::Collector;
 use crate::pack::pack;
 use crate::squash::{Snapshots, State, View};
-use crate::{limits, path};
+use crate::{limits, path, texts};
 use seaworthy_oci::Digest;
-use seaworthy_sbom::inventory::{Checksum, Ecosystem, Evidence, Package, RelationshipKind};
+use seaworthy_sbom::inventory::{Checksum, Ecosystem, Evidence, License, Package, RelationshipKind};
+use seaworthy_sbom::license;
 use std::collections::BTreeSet;
 use text::{Pom, value};
-use zip::{Archive, Budget};
+use zip::{Archive, Budget, Entry};
 
 pub(crate) struct Java;
 
@@ -39,8 +40,30 @@ pub(crate) struct Found {
     known_by: &'static str,
     vendor: Option<String>,
     homepage: Option<String>,
+    /// Its licence texts by their names in the archive, where nothing else says the licence.
+    texts: Vec<(String, String)>,
 }
-pack!(struct Found { group, artifact, version, inner, parent, licences, sha256, known_by, vendor, homepage });
+pack!(struct Found {
+    group, artifact, version, inner, parent, licences, sha256, known_by, vendor, homepage, texts
+});
+
+impl Found {
+    fn license(&self) -> License {
+        let declared: Vec<String> = self.licences.iter().map(|text| licence(text)).collect();
+        license::normalize(&declared, Ecosystem::Maven)
+    }
+}
+
+/// Keeps the licence texts of whose bytes `admit` says that there is room.
+pub(crate) fn retain_texts(all: &mut [Found], mut admit: impl FnMut(usize) -> bool) {
+    all.iter_mut().for_each(|found| found.texts.retain(|(_, text)| admit(text.len())));
+}
+
+/// The licence texts of the archive that stands at `inner` in the outermost one.
+pub(crate) fn texts<'a>(all: &'a [Found], inner: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let here = all.iter().filter(move |found| found.inner == inner);
+    here.flat_map(|found| found.texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))
+}
 
 /// A Java runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +120,7 @@ impl Cataloger for Java {
         let bytes =
             content.len().saturating_mul(limits::JAR_READ_RATIO).saturating_add(limits::JAR_READ_GRACE);
         let mut budget = Budget { entries: limits::JAR_ENTRIES, bytes };
-        let mut walk = Walk { found: Vec::new(), notes: BTreeSet::new() };
+        let mut walk = Walk { found: Vec::new(), notes: BTreeSet::new(), text_bytes: 0 };
         let base = path::split(path).1;
         if !walk.archive(content, base, "", None, 0, &mut budget) {
             return Err("no zip archive, or one that is cut off".into());
@@ -193,6 +216,7 @@ fn runtime(content: &[u8]) -> Option<Runtime> {
 struct Walk {
     found: Vec<Found>,
     notes: BTreeSet<String>,
+    text_bytes: usize,
 }
 
 /// What was seen in one archive.
@@ -226,7 +250,7 @@ impl Walk {
     ) -> bool {
         let Some(archive) = Archive::open(bytes) else { return false };
         let mut seen = Seen::default();
-        let (mut nested, mut surplus) = (Vec::new(), false);
+        let (mut nested, mut licences, mut surplus) = (Vec::new(), Vec::new(), false);
         let mut notes = Vec::new();
         let place = |entry: &str| {
             let entry = path::shown(entry.as_bytes());
@@ -244,7 +268,13 @@ impl Walk {
                     }
                     return;
                 }
-                Kind::Other => return,
+                Kind::Licence
+                    if licences.len() < LICENCE_TEXTS && entry.size <= limits::LICENCE_TEXT_BYTES =>
+                {
+                    licences.push(entry);
+                    return;
+                }
+                Kind::Licence | Kind::Other => return,
             };
             match archive.read(&entry, limit, budget) {
                 Ok(content) => seen.take(entry.name, &String::from_utf8_lossy(&content)),
@@ -272,6 +302,7 @@ impl Walk {
         main.sha256 = Some(Digest::sha256(bytes).hex().to_owned());
         let this = self.found.len();
         self.found.push(main);
+        let is_whole = shaded.is_empty();
         for mut part in shaded.into_iter().take(room - 1) {
             part.inner = inner.to_owned();
             part.parent = Some(this);
@@ -296,15 +327,43 @@ impl Walk {
                 Err(why) => self.note(format!("{inner}: {why}")),
             }
         }
+        // Whose text it is where several were put into one archive, nothing says.
+        if is_whole && self.found.get(this).is_some_and(|found| texts::is_open(&found.license())) {
+            for entry in licences {
+                self.text(&archive, this, &entry, budget);
+            }
+        }
         true
     }
+
+    /// Keeps a licence text of the package number `this`. What cannot be read says nothing.
+    fn text(&mut self, archive: &Archive<'_>, this: usize, entry: &Entry<'_>, budget: &mut Budget) {
+        let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
+        if self.text_bytes.saturating_add(size) > limits::JAR_TEXTS_BYTES {
+            return self
+                .note(format!("licence texts: more than JAR_TEXTS_BYTES ({})", limits::JAR_TEXTS_BYTES));
+        }
+        let limit = limits::LICENCE_TEXT_BYTES as usize;
+        if let Ok(content) = archive.read(entry, limit, budget)
+            && let Some(found) = self.found.get_mut(this)
+        {
+            self.text_bytes += content.len();
+            found
+                .texts
+                .push((path::shown(entry.name.as_bytes()), String::from_utf8_lossy(&content).into_owned()));
+        }
+    }
 }
+
+/// Licence texts of one archive: four names at the top, and the same in `META-INF`.
+const LICENCE_TEXTS: usize = 8;
 
 enum Kind {
     Manifest,
     Properties,
     Pom,
     Archive,
+    Licence,
     Other,
 }
 
@@ -320,7 +379,11 @@ impl Kind {
                 _ => Self::Other,
             };
         }
-        if is_archive(name) { Self::Archive } else { Self::Other }
+        if is_archive(name) {
+            return Self::Archive;
+        }
+        let base = name.strip_prefix("META-INF/").unwrap_or(name);
+        if !base.contains('/') && texts::is_named(base) { Self::Licence } else { Self::Other }
     }
 }
 
@@ -339,7 +402,7 @@ impl Seen {
                 }
             }
             Kind::Pom => self.poms.push(text::pom(content)),
-            Kind::Archive | Kind::Other => {}
+            Kind::Archive | Kind::Licence | Kind::Other => {}
         }
     }
 
