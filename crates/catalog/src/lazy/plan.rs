@@ -10,6 +10,7 @@ use crate::catalogers::{self, heads};
 use crate::limits;
 use crate::path::{self, Name};
 use crate::tar::Kind;
+use crate::texts;
 use std::ops::Range;
 
 /// Two stretches that are nearer to each other than this are one: a request takes about as long as these bytes.
@@ -50,6 +51,9 @@ fn wanted(item: &super::toc::Item, chunks: &[Chunk]) -> Option<usize> {
     }
     if let Some((_, limit)) = catalogers::wanting(&path) {
         return (item.entry.size <= limit).then_some(chunks.len());
+    }
+    if texts::may_be(&path, item.entry.size) {
+        return Some(chunks.len());
     }
     if item.entry.size < limits::ELF_LEAST_BYTES {
         return None;
