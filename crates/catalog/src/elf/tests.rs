@@ -352,3 +352,29 @@ proptest! {
         prop_assert_eq!(scan(&file, piece), scan(&file, usize::MAX));
     }
 }
+
+/// The list that a program carries, in pieces of that size.
+fn inside(file: &[u8], piece: usize) -> Option<Inside> {
+    let mut scanner = Scanner::new("x");
+    file.chunks(piece).all(|piece| scanner.feed(piece) == More::Wanted);
+    scanner.finish().1
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn lists_in_changed_programs_do_not_depend_on_the_pieces(
+        name in prop::sample::select(vec!["vsce-sign.bundle", "libmesmo.native", "h2gis.native"]),
+        changes in prop::collection::vec((0_usize..20_000, any::<u8>()), 0..8), cut in 0_usize..20_000, piece in 1_usize..9000,
+    ) {
+        let place = format!("{}/../../testdata/catalog/binaries/{name}", env!("CARGO_MANIFEST_DIR"));
+        let mut file = std::fs::read(place).unwrap();
+        for (at, byte) in changes {
+            let at = at % file.len();
+            file[at] = byte;
+        }
+        file.truncate(cut.max(4096));
+        prop_assert_eq!(inside(&file, piece), inside(&file, usize::MAX));
+    }
+}
