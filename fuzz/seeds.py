@@ -111,6 +111,8 @@ def main(folder):
         put("inventory-auditable", data)
     for _, data in files("catalog/licences/*.txt"):
         put("inventory-licence", data)
+    for _, data in files("sbom/*.xml"):
+        put("sbom", data)
     for path, data in files("**/*"):
         try:
             value = json.loads(data)

@@ -300,13 +300,14 @@ pub(crate) struct CheckSbom {
 
 /// Hold SBOM files against the published schemas of their formats
 ///
-/// JSON of SPDX 2.3 and 3.0.1 and of CycloneDX 1.4 to 1.7. Each problem is told with its place (a JSON pointer), what the schema
-/// wants there and what is there. Exit 0: all are valid; 1: one is not; 4: one is no such document.
+/// SPDX 2.3 and 3.0.1 as JSON, CycloneDX 1.4 to 1.7 as JSON and XML. Each problem is told with its place (a JSON pointer, in XML
+/// an XPath), what the schema wants there and what is there. Each file has its own answer. Exit 0: all are valid; 1: one is not;
+/// 4: one is no such document.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   seaworthy sbom validate app.spdx.json
-  seaworthy sbom validate app.cdx.json other.cdx.json --output json")]
+  seaworthy sbom validate app.cdx.json app.cdx.xml --output json")]
 pub(crate) struct ValidateSbom {
     /// The SBOMs; '-' reads standard input
     #[arg(value_name = "FILE", required = true)]

@@ -6,6 +6,11 @@ use libfuzzer_sys::fuzz_target;
 use seaworthy_fuzz::round_trip;
 
 fuzz_target!(|data: &[u8]| {
+    // The other notations, XML among them, and the schemas: whatever comes is an answer or an error.
+    if let Err(error) = seaworthy_sbom::validate::validate(data) {
+        assert!(!error.to_string().is_empty());
+    }
+    let _ = seaworthy_sbom::documents::read(data);
     match seaworthy_sbom::read(data) {
         Ok((_, mut inventory)) => {
             inventory.normalize();

@@ -4,7 +4,7 @@
     make.py > schemas.json        (run it with the peers' python: cyclonedx-python-lib, spdx-python-model)
     zstd -19 --rm -f schemas.json -o schemas.json.zst
 
-CycloneDX: the JSON schemas (Apache-2.0) without titles, descriptions and examples.
+CycloneDX: the JSON schemas (Apache-2.0) without titles, descriptions and examples, and the XML schemas as tables (xsd.py).
 SPDX 3.0.1: the classes of the model's bindings as a table; the published JSON schema is generated from the same model.
 """
 
@@ -13,6 +13,7 @@ import json
 import pathlib
 
 import cyclonedx.schema
+import xsd
 from spdx_python_model.bindings import v3_0_1
 
 WORDS = {"title", "description", "examples", "default", "deprecated", "meta:enum", "$comment", "$schema", "$id"}
@@ -99,6 +100,7 @@ def spdx3_classes():
 
 
 schemas = dict(cyclonedx_schemas())
+schemas.update(xsd.tables(pathlib.Path(cyclonedx.schema.__file__).parent / "_res"))
 schemas["spdx-2.3"] = json.loads((pathlib.Path(__file__).parent / "spdx-2.3.json").read_text())
 schemas["spdx-3.0.1"] = dict(spdx3_classes())
 print(json.dumps(schemas, separators=(",", ":"), ensure_ascii=False))

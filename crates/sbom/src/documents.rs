@@ -197,7 +197,7 @@ pub fn read(bytes: &[u8]) -> Result<(Kind, Inventory, Losses)> {
         Format::SpdxJson => spdx::READ,
         Format::CycloneDxJson => cyclonedx::READ,
     };
-    walk(&document, String::new(), &known.iter().copied().collect(), &mut losses);
+    count(&document, known, &mut losses);
     if format == Format::SpdxJson {
         losses.add_many(TEXTS, texts_lost(&texts(&document), &inventory)?);
     }
@@ -323,6 +323,11 @@ fn each_string(value: &Value, each: &mut impl FnMut(&str, Option<&str>, &str)) {
         Value::Array(items) => items.iter().for_each(|item| each_string(item, each)),
         _ => {}
     }
+}
+
+/// Counts what a document in JSON's form holds beyond the fields `known`.
+pub(crate) fn count(document: &Value, known: &[&'static str], losses: &mut Losses) {
+    walk(document, String::new(), &known.iter().copied().collect(), losses);
 }
 
 /// Counts every field of `value` that is not among `known`. A path is written `components[].name`; components

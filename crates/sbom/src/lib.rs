@@ -44,6 +44,8 @@ pub mod version;
 
 mod fields;
 mod json;
+#[cfg(feature = "documents")]
+mod xml;
 
 pub use error::{Error, ErrorKind, Result};
 pub use format::{Format, Layout, WriteOptions, read, write};

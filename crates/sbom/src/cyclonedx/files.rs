@@ -73,36 +73,6 @@ pub(super) fn read(components: Vec<Component>) -> Result<Reader> {
     Ok(files)
 }
 
-/// Counts what a file of an XML document says and an inventory does not hold.
-#[cfg(feature = "documents")]
-pub(super) fn losses(file: &Component, losses: &mut crate::losses::Losses) {
-    let filled = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
-    for (name, is_there) in [
-        ("supplier", file.supplier.is_some()),
-        ("authors", file.authors.as_ref().is_some_and(|a| !a.is_empty())),
-        ("author", filled(&file.author)),
-        ("publisher", filled(&file.publisher)),
-        ("group", filled(&file.group)),
-        ("version", filled(&file.version)),
-        ("description", filled(&file.description)),
-        ("licenses", file.licenses.as_ref().is_some_and(|l| !l.is_empty())),
-        ("copyright", filled(&file.copyright)),
-        ("cpe", filled(&file.cpe)),
-        ("externalReferences", file.external_references.as_ref().is_some_and(|r| !r.is_empty())),
-        (
-            "evidence",
-            file.evidence.as_ref().is_some_and(|e| e.occurrences.as_ref().is_some_and(|o| !o.is_empty())),
-        ),
-    ] {
-        losses.add_many(&format!("files[].{name}"), u64::from(is_there));
-    }
-    let others = file.properties.iter().flatten().filter(|p| p.name != FILE).count();
-    losses.add_many("files[].properties", others as u64);
-    for hash in file.hashes.iter().flatten().filter(|h| !hash_is_read(&h.alg, &h.content)) {
-        losses.add(&format!("files[].hashes of the type {}", hash.alg));
-    }
-}
-
 /// Whether a file's hash of that algorithm has a place in an inventory.
 #[cfg(feature = "documents")]
 pub(crate) fn hash_is_read(alg: &str, content: &str) -> bool {

@@ -9,6 +9,8 @@
 //! limits and duplicate keys it is strict about.
 
 mod files;
+#[cfg(feature = "documents")]
+mod form;
 mod model;
 mod read;
 mod write;
@@ -21,6 +23,10 @@ use std::fmt;
 pub(crate) use files::hash_is_read as file_hash_is_read;
 pub use read::read;
 pub use write::write;
+
+/// The namespace of XML, before its version.
+#[cfg(feature = "documents")]
+pub(crate) const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
 
 /// A version of the specification.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,25 +3,25 @@
 //! The document is the one of [`super::write`]; only the notation differs. The order of elements is that of the
 //! schema's sequences, which validators insist on.
 //!
-//! Reading refuses document type declarations (and with them entities of one's own), another namespace, and
-//! what is too large or nested too deeply. Elements that mean nothing to an inventory are skipped and counted.
+//! Reading refuses what [`crate::xml`] refuses, and another namespace. Elements that mean nothing to an inventory are skipped
+//! and counted, however deep they lie, under the names that JSON gives them ([`super::form`]).
 
 use super::model::{
     Component, Components, Composition, Contact, Dependency, Evidence, ExternalReference, Hash,
     LicenseChoice, LicenseName, Lifecycle, Metadata, Occurrence, Organization, Property, Read, Tool, Tools,
     Written,
 };
-use super::{Version, read as json_read, write as json_write};
+use super::{NAMESPACE, READ, Version, read as json_read, write as json_write};
 use crate::inventory::Inventory;
 use crate::losses::Losses;
+use crate::xml::{Element as Node, is_xml, parse};
 use crate::{Error, ErrorKind, Result, limits};
+use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
-use quick_xml::{Reader, Writer};
 use std::io::Write;
 
 const READING: &str = "read the CycloneDX document";
 const WRITING: &str = "write the CycloneDX document";
-const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
 
 /// Writes an inventory as CycloneDX XML of that version. The same inventory gives the same bytes.
 ///
@@ -44,11 +44,6 @@ pub fn write(inventory: &Inventory, version: Version, mut out: impl Write) -> Re
     out.write_all(&bytes)
         .and_then(|()| out.flush())
         .map_err(|e| Error::new(WRITING, ErrorKind::Io(e.to_string())))
-}
-
-/// XML 1.0, production 2: the characters that can stand in a document, escaped or not.
-fn is_xml(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 struct Tree {
@@ -250,123 +245,8 @@ impl Tree {
     }
 }
 
-/// One element with everything in it.
-#[derive(Default)]
-struct Node {
-    name: String,
-    attributes: Vec<(String, String)>,
-    text: String,
-    children: Vec<Node>,
-}
-
-impl Node {
-    fn attribute(&self, name: &str) -> Option<String> {
-        self.attributes.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone())
-    }
-
-    fn child(&self, name: &str) -> Option<&Self> {
-        self.children.iter().find(|c| c.name == name)
-    }
-
-    fn all<'n>(&'n self, list: &str, item: &'static str) -> impl Iterator<Item = &'n Self> {
-        self.child(list).into_iter().flat_map(|l| &l.children).filter(move |c| c.name == item)
-    }
-
-    fn value(&self, name: &str) -> Option<String> {
-        self.child(name).map(|c| c.text.clone()).filter(|t| !t.is_empty())
-    }
-}
-
-fn malformed(why: impl std::fmt::Display) -> Error {
-    Error::new(READING, ErrorKind::Malformed(why.to_string()))
-}
-
 fn over(limit: &'static str, value: usize) -> Error {
     Error::new(READING, ErrorKind::LimitExceeded { limit, value: value as u64 })
-}
-
-fn node(start: &BytesStart<'_>) -> Result<Node> {
-    let name = String::from_utf8(start.local_name().as_ref().to_vec()).map_err(malformed)?;
-    let mut attributes = Vec::new();
-    for attribute in start.attributes() {
-        let attribute = attribute.map_err(malformed)?;
-        let key = String::from_utf8(attribute.key.as_ref().to_vec()).map_err(malformed)?;
-        let value = std::str::from_utf8(&attribute.value).map_err(malformed)?;
-        attributes.push((key, quick_xml::escape::unescape(value).map_err(malformed)?.into_owned()));
-    }
-    Ok(Node { name, attributes, ..Node::default() })
-}
-
-/// The whole document as a tree.
-fn tree(bytes: &[u8]) -> Result<Node> {
-    if bytes.len() > limits::DOCUMENT_BYTES {
-        return Err(over("DOCUMENT_BYTES", limits::DOCUMENT_BYTES));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|e| malformed(format!("it is no UTF-8: {e}")))?;
-    let mut reader = Reader::from_str(text);
-    let config = reader.config_mut();
-    config.expand_empty_elements = true;
-    config.check_end_names = true;
-    let mut open: Vec<Node> = Vec::new();
-    let (mut root, mut elements) = (None, 0_usize);
-    loop {
-        match reader.read_event().map_err(malformed)? {
-            Event::Start(start) => {
-                elements += 1;
-                if elements > limits::ELEMENTS {
-                    return Err(over("ELEMENTS", limits::ELEMENTS));
-                }
-                if open.len() >= limits::JSON_DEPTH {
-                    return Err(over("JSON_DEPTH", limits::JSON_DEPTH));
-                }
-                if root.is_some() {
-                    return Err(malformed("there is a second element after the document's own"));
-                }
-                open.push(node(&start)?);
-            }
-            Event::End(_) => {
-                let Some(ended) = open.pop() else {
-                    return Err(malformed("an element ends that did not begin"));
-                };
-                match open.last_mut() {
-                    Some(parent) => parent.children.push(ended),
-                    None => root = Some(ended),
-                }
-            }
-            Event::Text(text) => {
-                if let Some(node) = open.last_mut() {
-                    node.text.push_str(&text.xml10_content().map_err(malformed)?);
-                }
-            }
-            Event::CData(data) => {
-                if let Some(node) = open.last_mut() {
-                    node.text.push_str(&data.xml10_content().map_err(malformed)?);
-                }
-            }
-            Event::GeneralRef(reference) => {
-                let name = reference.decode().map_err(malformed)?;
-                let resolved = match reference.resolve_char_ref().map_err(malformed)? {
-                    Some(c) => c.to_string(),
-                    None => quick_xml::escape::resolve_predefined_entity(&name)
-                        .ok_or_else(|| {
-                            malformed(format!("the entity '{}' is not known", name.escape_debug()))
-                        })?
-                        .to_owned(),
-                };
-                if let Some(node) = open.last_mut() {
-                    node.text.push_str(&resolved);
-                }
-            }
-            // With a document type come entities and files of somebody else's choice.
-            Event::DocType(_) => return Err(malformed("a document type declaration is refused")),
-            Event::Decl(_) | Event::Comment(_) | Event::PI(_) | Event::Empty(_) => {}
-            Event::Eof => break,
-        }
-    }
-    if !open.is_empty() {
-        return Err(malformed("the document ends within an element"));
-    }
-    root.ok_or_else(|| malformed("there is no element"))
 }
 
 /// Reads a CycloneDX 1.4 to 1.7 XML document, of which version it gives back, and counts in `losses` what an inventory does not hold.
@@ -374,12 +254,9 @@ fn tree(bytes: &[u8]) -> Result<Node> {
 /// # Errors
 /// As [`super::read`].
 pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<(Version, Inventory)> {
-    let root = tree(bytes)?;
-    let namespace = root.attributes.iter().find(|(name, value)| {
-        (name == "xmlns" || name.starts_with("xmlns:")) && value.starts_with(NAMESPACE)
-    });
-    let name = namespace.and_then(|(_, value)| value.strip_prefix(NAMESPACE)).unwrap_or_default();
-    let Some(version) = Version::from_name(name).filter(|_| root.name == "bom") else {
+    let (namespace, root) = parse(READING, bytes)?;
+    let name = namespace.strip_prefix(NAMESPACE).unwrap_or_default();
+    let Some(version) = Version::from_name(name).filter(|_| root.is("bom")) else {
         let shown: String = name.chars().take(40).collect();
         let why =
             format!("the element is '{}', the version '{}'", root.name.escape_debug(), shown.escape_debug());
@@ -387,14 +264,10 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<(Version, Inventory)> {
             .hint("CycloneDX 1.4, 1.5, 1.6 and 1.7 can be read"));
     };
     let mut out = Components::default();
-    for component in root.child("components").iter().flat_map(|c| &c.children) {
-        flatten(component, &mut out, losses)?;
+    for component in root.all("components", "component") {
+        flatten(component, &mut out)?;
     }
-    for child in &root.children {
-        if !matches!(child.name.as_str(), "metadata" | "components" | "dependencies" | "compositions") {
-            losses.add_many(&child.name, child.children.len().max(1) as u64);
-        }
-    }
+    crate::documents::count(&super::form::json(&root), READ, losses);
     let dependencies = root.all("dependencies", "dependency").filter_map(|d| {
         let on = d.children.iter().filter_map(|c| c.attribute("ref")).collect::<Vec<_>>();
         Some(Dependency { from: d.attribute("ref")?, depends_on: Some(on) })
@@ -406,7 +279,7 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<(Version, Inventory)> {
     let inventory = json_read::inventory(Read {
         bom_format: "CycloneDX".to_owned(),
         spec_version: version.name().to_owned(),
-        metadata: root.child("metadata").map(|m| metadata(m, losses)),
+        metadata: root.child("metadata").map(metadata),
         dependencies: Some(dependencies.collect()),
         compositions: Some(compositions.collect()),
         components: out,
@@ -415,24 +288,23 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<(Version, Inventory)> {
 }
 
 /// The component and those nested in it, one after another.
-fn flatten(node: &Node, out: &mut Components, losses: &mut Losses) -> Result<()> {
-    let nested = node.child("components").map(|c| c.children.as_slice()).unwrap_or_default();
-    let component = component(node, losses);
+fn flatten(node: &Node, out: &mut Components) -> Result<()> {
+    let mut nested = node.all("components", "component");
+    let component = component(node);
     if component.is_file() {
-        super::files::losses(&component, losses);
         out.files.push(component);
-        return nested.iter().try_for_each(|n| flatten(n, out, losses));
+        return nested.try_for_each(|n| flatten(n, out));
     }
     if out.packages.len() >= limits::PACKAGES {
         return Err(over("PACKAGES", limits::PACKAGES));
     }
     let mut found = json_read::found(component);
-    found.contains.extend(nested.iter().filter_map(|n| n.attribute("bom-ref")));
+    found.contains.extend(node.all("components", "component").filter_map(|n| n.attribute("bom-ref")));
     out.packages.push(found);
-    nested.iter().try_for_each(|n| flatten(n, out, losses))
+    nested.try_for_each(|n| flatten(n, out))
 }
 
-fn metadata(node: &Node, losses: &mut Losses) -> Metadata {
+fn metadata(node: &Node) -> Metadata {
     let tool = |t: &Node| Tool {
         kind: t.attribute("type"),
         name: t.value("name").unwrap_or_default(),
@@ -442,20 +314,13 @@ fn metadata(node: &Node, losses: &mut Losses) -> Metadata {
     let listed = tools.into_iter().flat_map(|t| &t.children).filter(|c| c.name == "tool").map(tool);
     let components = tools.into_iter().flat_map(|t| t.all("components", "component")).map(tool);
     let phases = node.all("lifecycles", "lifecycle");
-    for child in &node.children {
-        let known =
-            ["timestamp", "lifecycles", "tools", "authors", "component", "manufacturer", "properties"];
-        if !known.contains(&child.name.as_str()) {
-            losses.add(&format!("metadata.{}", child.name));
-        }
-    }
     Metadata {
         timestamp: node.value("timestamp"),
         lifecycles: Some(phases.map(|l| Lifecycle { phase: l.value("phase") }).collect()),
         tools: Some(Tools::List(listed.chain(components).collect())),
         manufacturer: node.child("manufacturer").map(organization),
         authors: Some(node.all("authors", "author").map(contact).collect()),
-        component: node.child("component").map(|c| Box::new(component(c, losses))),
+        component: node.child("component").map(|c| Box::new(component(c))),
         properties: Some(properties(node)),
     }
 }
@@ -475,31 +340,7 @@ fn contact(node: &Node) -> Contact {
     Contact { name: node.value("name"), email: node.value("email") }
 }
 
-fn component(node: &Node, losses: &mut Losses) -> Component {
-    for child in &node.children {
-        let known = [
-            "supplier",
-            "authors",
-            "author",
-            "publisher",
-            "group",
-            "name",
-            "version",
-            "description",
-            "hashes",
-            "licenses",
-            "copyright",
-            "cpe",
-            "purl",
-            "externalReferences",
-            "properties",
-            "components",
-            "evidence",
-        ];
-        if !known.contains(&child.name.as_str()) {
-            losses.add(&format!("components[].{}", child.name));
-        }
-    }
+fn component(node: &Node) -> Component {
     let references: Vec<ExternalReference> = node
         .all("externalReferences", "reference")
         .map(|r| ExternalReference {
@@ -507,9 +348,6 @@ fn component(node: &Node, losses: &mut Losses) -> Component {
             kind: r.attribute("type").unwrap_or_default(),
         })
         .collect();
-    for reference in references.iter().filter(|r| !super::reference_is_read(&r.kind)) {
-        losses.add(&format!("components[].externalReferences of the type {}", reference.kind));
-    }
     let occurrences = node.child("evidence").map(|e| {
         e.all("occurrences", "occurrence")
             .map(|o| Occurrence {
@@ -534,7 +372,9 @@ fn component(node: &Node, losses: &mut Losses) -> Component {
                 .map(|h| Hash { alg: h.attribute("alg").unwrap_or_default(), content: h.text.clone() })
                 .collect(),
         ),
-        licenses: node.child("licenses").map(|l| l.children.iter().map(license).collect()),
+        licenses: node.child("licenses").map(|l| {
+            l.children.iter().filter(|c| c.is("license") || c.is("expression")).map(license).collect()
+        }),
         copyright: node.value("copyright"),
         cpe: node.value("cpe"),
         purl: node.value("purl"),

@@ -9,6 +9,7 @@
 //! processing: a document with a context other than SPDX's own is refused, because its words could mean anything.
 
 mod files;
+mod losses;
 mod read;
 mod write;
 

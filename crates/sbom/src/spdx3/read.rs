@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 
-const TRIED: &str = "read the SPDX 3 document";
+pub(super) const TRIED: &str = "read the SPDX 3 document";
 
 /// One element, with the fields that mean something here.
 #[derive(Default, Deserialize)]
@@ -71,7 +71,7 @@ pub(super) struct Element {
     statement: Option<String>,
     #[serde(default)]
     pub(super) comment: Option<String>,
-    /// Fields without a place here, of packages.
+    /// Fields without a place here, of files.
     #[serde(flatten)]
     pub(super) others: HashMap<String, serde::de::IgnoredAny>,
 }
@@ -159,6 +159,7 @@ pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<Inventory> {
         .hint(format!("SPDX 3.0.0 and 3.0.1 can be read, in the context {CONTEXT}")));
     }
     losses.extend(&document.graph.losses);
+    super::losses::count(bytes, losses)?;
     Reader::new(document.graph.list, document.graph.files, losses)?.inventory()
 }
 
@@ -218,7 +219,7 @@ impl<'a> Reader<'a> {
                 match kind.as_str() {
                     "Organization" => inventory.creators.push(Creator::Organization { name, contact }),
                     "Person" => inventory.creators.push(Creator::Person { name, contact }),
-                    _ => {}
+                    other => self.losses.add(&format!("CreationInfo.createdBy of the type {other}")),
                 }
             }
         }
@@ -257,12 +258,6 @@ impl<'a> Reader<'a> {
                             ErrorKind::LimitExceeded { limit: "PACKAGES", value: limits::PACKAGES as u64 },
                         ));
                     }
-                    for name in element.others.keys().filter(|name| *name != "creationInfo") {
-                        self.losses.add(&format!("software_Package.{name}"));
-                    }
-                    if element.comment.is_some() {
-                        self.losses.add("software_Package.comment");
-                    }
                     let id = element.spdx_id.clone();
                     let mut package = native(element, |agent| self.agent(agent));
                     package.id = used.unique(&local(&id));
@@ -297,7 +292,13 @@ impl<'a> Reader<'a> {
                     self.files.owned(from, to);
                 }
             }
-            let Some(&from) = edge.from.as_ref().and_then(|f| ids.get(f)) else { continue };
+            let Some(&from) = edge.from.as_ref().and_then(|f| ids.get(f)) else {
+                // What the document describes is its root, and which file is whose was asked above.
+                if !matches!(kind.as_str(), "contains" | "describes") {
+                    self.losses.add(&format!("Relationship of the type {kind} from what is no package"));
+                }
+                continue;
+            };
             match kind.as_str() {
                 "hasDeclaredLicense" | "hasConcludedLicense" => {
                     let text = edge.to.iter().find_map(|to| self.expressions.get(to)).cloned();

@@ -417,7 +417,7 @@ fn canonical(value: &Value) -> String {
 }
 
 /// The name that differs by case, or by one or two letters.
-fn nearest<'n>(text: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(super) fn nearest<'n>(text: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let short = text.len() <= 64;
     let scored =
         names.filter(|_| short).map(|name| (distance(&text.to_lowercase(), &name.to_lowercase()), name));

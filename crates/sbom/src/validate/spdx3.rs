@@ -134,8 +134,10 @@ impl<'s, 'v> Checker<'s, 'v, '_> {
         };
         let key = kind.as_str().and_then(|name| self.by_type.get(name).copied());
         let lineage = key.map(|key| self.lineage(key)).unwrap_or_default();
+        // Where an extension stands, the schema asks for the name of a class, anybody's or SPDX's own, and for nothing more.
         let invites = wanted.is_some_and(|wanted| self.classes.get(wanted).is_some_and(|class| class.open));
-        if key.is_none() && invites && kind.as_str().is_some_and(is_iri) {
+        let known = lineage.first().is_some_and(|class| !class.is_abstract);
+        if invites && (known || kind.as_str().is_some_and(is_iri)) {
             return Ok(());
         }
         let (Some(key), Some(class)) = (key, lineage.first()) else {

@@ -250,7 +250,91 @@ fn xml_of_others() {
     assert_eq!(a.license.expression.as_deref(), Some("MIT OR Apache-2.0"));
     let kinds: Vec<RelationshipKind> = inventory.relationships.iter().map(|r| r.kind).collect();
     assert_eq!(kinds, [RelationshipKind::DependsOn, RelationshipKind::Contains]);
-    assert_eq!(listed(&losses), ["1 components[].scope", "1 metadata.licenses", "1 services"]);
+    let expected = ["1 components[].scope", "1 metadata.licenses", "1 metadata.tools[].vendor", "1 services"];
+    assert_eq!(listed(&losses), expected);
+}
+
+/// What lies deep in fields that are read is counted, under the names that JSON has for it; elements of other namespaces
+/// are nobody's name or version.
+#[test]
+fn what_lies_deep_in_xml_is_counted() {
+    let document = r#"<bom xmlns="http://cyclonedx.org/schema/bom/1.6" xmlns:f="urn:f">
+          <components><component type="library" bom-ref="a" f:own="1">
+            <supplier><name>S</name><url>https://s.example</url><contact><name>C</name><phone>1</phone></contact></supplier>
+            <f:name>theirs</f:name><name>a</name>
+            <licenses><license><id>MIT</id><text>T</text></license></licenses>
+            <externalReferences><reference type="website"><url>u</url><comment>c</comment></reference>
+              <reference type="vcs"><url>u</url></reference></externalReferences>
+            <evidence><occurrences><occurrence><location>/x</location><line>1</line></occurrence></occurrences>
+              <callstack><frames><frame><module>m</module></frame></frames></callstack></evidence>
+          </component></components>
+          <dependencies><dependency ref="a"><provides ref="b"/></dependency></dependencies>
+          <f:x><f:y>1</f:y></f:x>
+        </bom>"#;
+    let (_, inventory, losses) = documents::read(document.as_bytes()).unwrap();
+    assert_eq!(inventory.packages[0].name, "a");
+    assert_eq!(
+        listed(&losses),
+        [
+            "1 components[].evidence.callstack.frames",
+            "1 components[].evidence.occurrences[].line",
+            "1 components[].externalReferences of the type vcs",
+            "1 components[].externalReferences[].comment",
+            "1 components[].licenses[].license.text",
+            "1 components[].name of another namespace",
+            "1 components[].own of another namespace",
+            "1 components[].supplier.contact[].name",
+            "1 components[].supplier.contact[].phone",
+            "1 components[].supplier.url",
+            "1 dependencies[].provides.ref",
+            "1 x of another namespace.y of another namespace",
+        ]
+    );
+}
+
+#[test]
+fn what_lies_deep_in_spdx_3_is_counted() {
+    let mut document: serde_json::Value =
+        serde_json::from_slice(&written(Kind::Spdx3Json, &example()).unwrap()).unwrap();
+    let graph = document["@graph"].as_array_mut().unwrap();
+    let position =
+        |graph: &[serde_json::Value], kind: &str| graph.iter().position(|e| e["type"] == kind).unwrap();
+    let tool = position(graph, "Tool");
+    graph[tool]["comment"] = "x".into();
+    let agent = position(graph, "Organization");
+    graph[agent]["externalRef"] = serde_json::json!([{"type": "ExternalRef", "comment": "x"}]);
+    let package = graph
+        .iter()
+        .position(|e| e["type"] == "software_Package" && e["software_primaryPurpose"] != "container")
+        .unwrap();
+    graph[package]["description"] = "x".into();
+    graph[package]["verifiedUsing"] =
+        serde_json::json!([{"type": "Hash", "algorithm": "sha256", "hashValue": "00", "comment": "x"}]);
+    graph[package]["externalIdentifier"] = serde_json::json!([
+        {"type": "ExternalIdentifier", "externalIdentifierType": "swhid", "identifier": "x", "issuingAuthority": "y"}
+    ]);
+    graph.push(serde_json::json!({
+        "type": "Relationship", "spdxId": "urn:x:r", "creationInfo": "_:c",
+        "from": "urn:x:nowhere", "relationshipType": "testedOn", "to": ["urn:x:y"], "completeness": "complete"
+    }));
+    graph.push(
+        serde_json::json!({"type": "security_Vulnerability", "spdxId": "urn:x:v", "creationInfo": "_:c"}),
+    );
+    let (_, _, losses) = documents::read(document.to_string().as_bytes()).unwrap();
+    assert_eq!(
+        listed(&losses),
+        [
+            "1 Organization.externalRef",
+            "1 Relationship of the type testedOn from what is no package",
+            "1 Relationship.completeness",
+            "1 Tool.comment",
+            "1 security_Vulnerability",
+            "1 software_Package.description",
+            "1 software_Package.externalIdentifier of the type swhid",
+            "1 software_Package.externalIdentifier.issuingAuthority",
+            "1 software_Package.verifiedUsing.comment",
+        ]
+    );
 }
 
 #[test]

@@ -6,6 +6,8 @@
 mod conversions;
 #[cfg(feature = "documents")]
 mod files;
+#[cfg(feature = "documents")]
+mod validation;
 
 use proptest::prelude::*;
 use seaworthy_sbom::files::{File, Hex, Mode, State};
