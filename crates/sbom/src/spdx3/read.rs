@@ -219,6 +219,8 @@ impl<'a> Reader<'a> {
                 match kind.as_str() {
                     "Organization" => inventory.creators.push(Creator::Organization { name, contact }),
                     "Person" => inventory.creators.push(Creator::Person { name, contact }),
+                    // That is us, where nobody else is known.
+                    "SoftwareAgent" if name == "seaworthy" => {}
                     other => self.losses.add(&format!("CreationInfo.createdBy of the type {other}")),
                 }
             }
