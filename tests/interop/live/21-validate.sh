@@ -11,7 +11,7 @@ for version in 1.4 1.5 1.6 1.7; do
   "${sw[@]}" sbom "oci:$images/harbor" --platform linux/amd64 \
     -o "cyclonedx-json@$version=documents/ours.$version.json" -o "cyclonedx-xml@$version=documents/ours.$version.xml" 2>/dev/null
 done
-SYFT_CHECK_FOR_APP_UPDATE=false "$SYFT" -q "oci-dir:$images/harbor" -o spdx-json=documents/syft.spdx.json \
+SYFT_CHECK_FOR_APP_UPDATE=false "$SYFT" -q "dir:$images/src/harbor" -o spdx-json=documents/syft.spdx.json \
   -o cyclonedx-json=documents/syft.cdx.json -o cyclonedx-xml=documents/syft.cdx.xml
 cp "$interop"/../../testdata/sbom/*-style.*.json documents
 check 'there are documents' 0 '' test "$(ls documents | wc -l)" -ge 15

@@ -145,6 +145,14 @@ fn sbom_validate() {
     snapshot!("sbom-validate-json", world.run("sbom validate amd.spdx.json bad.json --output json"));
     world.run("sbom convert amd.cdx.json -o cyclonedx-xml=amd.xml -q").expect(0);
     snapshot!("sbom-validate-xml", world.run("sbom validate amd.xml"));
+    let text = std::fs::read_to_string(world.path("amd.xml")).unwrap();
+    std::fs::write(world.path("bad.xml"), text.replacen("<components>", "<components><components/>", 1))
+        .unwrap();
+    std::fs::write(world.path("other.spdx"), "SPDXVersion: SPDX-2.3\n").unwrap();
+    // Each has its own answer, and the exit code is that of the one that has none.
+    snapshot!("sbom-validate-several", world.run("sbom validate other.spdx bad.xml amd.xml"));
+    snapshot!("sbom-validate-none", world.run("sbom validate other.spdx"));
+    snapshot!("sbom-validate-several-json", world.run("sbom validate other.spdx amd.xml --output json"));
 }
 
 #[test]
