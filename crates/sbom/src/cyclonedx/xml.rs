@@ -46,6 +46,17 @@ pub fn write(inventory: &Inventory, version: Version, mut out: impl Write) -> Re
         .map_err(|e| Error::new(WRITING, ErrorKind::Io(e.to_string())))
 }
 
+/// An element's beginning. White space in a value is written as a reference: itself it would be read as a space (XML 1.0, 3.3.3).
+fn start<'n>(name: &'n str, attributes: &[(&str, &str)]) -> BytesStart<'n> {
+    let mut start = BytesStart::new(name);
+    for (key, value) in attributes {
+        let value = quick_xml::escape::escape(*value);
+        let value = value.replace('\n', "&#10;").replace('\r', "&#13;").replace('\t', "&#9;");
+        start.push_attribute((key.as_bytes(), value.as_bytes()));
+    }
+    start
+}
+
 struct Tree {
     writer: Writer<Vec<u8>>,
     unwritable: Option<String>,
@@ -64,7 +75,7 @@ impl Tree {
         for (_, value) in attributes {
             self.check(value);
         }
-        let start = BytesStart::new(name).with_attributes(attributes.iter().copied());
+        let start = start(name, attributes);
         self.writer.write_event(Event::Start(start))
     }
 
@@ -76,7 +87,7 @@ impl Tree {
         for (_, value) in attributes {
             self.check(value);
         }
-        let start = BytesStart::new(name).with_attributes(attributes.iter().copied());
+        let start = start(name, attributes);
         self.writer.write_event(Event::Empty(start))
     }
 
