@@ -4,6 +4,7 @@
 use crate::chunked::{self, Chunked, Format, Member, noise};
 use crate::support::{STATUS, deb, gaps, names, npm};
 use async_trait::async_trait;
+use proptest::prelude::*;
 use seaworthy_catalog::{
     Cache, DiffIds, ErrorKind, Memory, NoProgress, Options, Reading, Scope, inventory, limits,
 };
@@ -489,6 +490,45 @@ fn a_table_is_bounded_at_limit_plus_one() {
     };
     assert!(read(limits::TOC_BYTES).contains("it is not as long as the manifest says"));
     assert!(read(limits::TOC_BYTES + 1).contains("more than the limit TOC_BYTES"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever a table says: an inventory that says how it was made, or an error, and the same one twice.
+    #[test]
+    fn a_table_that_was_tampered_with_ends_in_an_inventory_that_says_so_or_in_an_error(
+        format in 0..3_usize,
+        edits in proptest::collection::vec((0..9_usize, 0..8_usize, any::<u32>()), 1..4),
+    ) {
+        let members = [
+            Member::file("a.img", noise(1, 200 << 10)),
+            Member::file(STATUS, deb("hello", "1")),
+            Member::program("usr/bin/tool", program()),
+            Member::file("etc/motd", "x".repeat(99)),
+        ];
+        let keys = ["offset", "size", "chunkOffset", "chunkSize", "innerOffset", "endOffset", "name", "type"];
+        let tamper = |entries: &mut Vec<Value>| {
+            for (at, key, to) in edits {
+                let at = at % entries.len();
+                entries[at][keys[key]] = match keys[key] {
+                    "name" => json!(["a.img", STATUS, "..", "usr/.wh.bin"][to as usize % 4]),
+                    "type" => json!(["reg", "chunk", "dir", "hardlink"][to as usize % 4]),
+                    // Mostly inside of the layer.
+                    _ => json!(u64::from(to) % (1 << [8, 15, 18, 32][to as usize % 4])),
+                };
+            }
+        };
+        let shipped = Shipped::new(&[chunked::lying(Format::ALL[format], &members, 32 << 10, tamper)]);
+        let first = shipped.lazily();
+        let said = |gap: &String| gap.contains(SAID) || gap.contains("its table of contents, which cannot be used");
+        if let Ok(found) = &first {
+            // Where most of it was wanted, it was read whole.
+            prop_assert!(gaps(found).iter().any(said) || shipped.wholes() == 1);
+        }
+        let again = shipped.lazily();
+        prop_assert_eq!(first.map_err(|e| e.to_string()), again.map_err(|e| e.to_string()));
+    }
 }
 
 #[test]
