@@ -5,7 +5,7 @@
 //! **not** checked is that the layer's tar says the same as the table, nor the digest of the blob, nor its diff id: all
 //! three take all of its bytes. Runtimes that mount by the table see what is listed, others unpack the tar, and whoever
 //! makes a layer can make the two differ. That is why nobody gets this without asking, and why a gap in the inventory
-//! says that it was done (docs/decisions/0011-lazy-layers.md).
+//! says that it was done (docs/decisions/0012-lazy-layers.md).
 //!
 //! The entries of the table are walked as those of a tar are ([`crate::layer::Walk`]), with the same decisions, so that
 //! the result is that of the whole layer. A piece with another digest than the table names is an error. Where the place
