@@ -257,6 +257,10 @@ impl FromStr for Reference {
 
 type Local = fn(PathBuf) -> Location;
 
+/// What stands before a colon in references that name no registry.
+const KINDS: [&str; 7] =
+    ["oci", "oci-archive", "docker-archive", "docker-daemon", "containers-storage", "dir", "file"];
+
 fn parse(text: &str) -> Result<Reference, String> {
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("white space or control characters in it".into());
@@ -298,7 +302,7 @@ fn parse(text: &str) -> Result<Reference, String> {
         }
         return Ok(Reference { location: location(PathBuf::from(path)), tag: tag.map(Into::into), digest });
     }
-    for other in ["docker-daemon:", "containers-storage:", "dir:", "http://", "https://", "oci:", "file:"] {
+    for other in ["docker-daemon:", "containers-storage:", "dir:", "http://", "https://", "file:"] {
         if rest.starts_with(other) {
             return Err(format!("'{other}' is no kind of reference that is read here"));
         }
@@ -412,6 +416,10 @@ fn canonical_registry(text: &str) -> Result<String, String> {
     // Without its port, a host of one name would be read as the first part of a repository of Docker Hub: `Team/app` and
     // `team:443/app` are images of the host `team`, and `team/app` is not.
     let alone = !host.contains(['.', '[']) && host != "localhost";
+    // `oci./a`, written with its port, would be the layout in the directory `443/a`.
+    if alone && KINDS.contains(&host.as_str()) {
+        return Err(format!("a host called '{host}' cannot be told from the kind of reference '{host}:'"));
+    }
     Ok(match port {
         None | Some(443) if alone => format!("{host}:443"),
         None | Some(443) => host,
@@ -515,6 +523,9 @@ mod tests {
             "oci::tag",
             "https://example.com/a",
             "docker-daemon:a",
+            "oci./56:tag",
+            "OCI-archive.:443/a",
+            "dir./a",
         ] {
             assert!(canonical(bad).starts_with("refused"), "{bad} -> {}", canonical(bad));
         }
