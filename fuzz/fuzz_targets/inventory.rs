@@ -3,12 +3,12 @@
 //! `lock` and the further ones of `FILES`), what packages list of their files (`lists`), a whole layer (`tar`), a layer's
 //! table of contents (`toc`), or a plan of layers with whiteouts (`whiteouts`). Without it the first byte says so.
 //!
-//! What must hold: an inventory or an error, the same twice, written in both formats and read back; and of layers, that
-//! the packages are those of the final file system, which a model of a few lines computes as well.
+//! What must hold: an inventory or an error, written in one of the formats and read back, and, asked of one input in four,
+//! the same twice; and of layers, that the packages are those of the final file system, which a model of a few lines computes as well.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use seaworthy_fuzz::{Files, by_table, inventory, round_trip, tar};
+use seaworthy_fuzz::{Files, by_table, inventory, round_trip, tar, turn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -86,8 +86,9 @@ const OS: (&str, &[u8]) = ("etc/os-release", b"ID=debian\nVERSION_ID=12\n");
 fuzz_target!(|data: &[u8]| {
     static KIND: OnceLock<Option<String>> = OnceLock::new();
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    let runtime = RUNTIME
-        .get_or_init(|| tokio::runtime::Builder::new_current_thread().max_blocking_threads(2).build().expect("a runtime"));
+    let runtime = RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(2).build().expect("a runtime")
+    });
     let kind = KIND.get_or_init(|| std::env::var("SEAWORTHY_FUZZ").ok());
     let (kind, data) = match (kind, data.split_first()) {
         (Some(kind), _) => (kind.as_str(), data),
@@ -105,7 +106,10 @@ fuzz_target!(|data: &[u8]| {
             let (which, content) = data.split_first().unwrap_or((&0, &[]));
             vec![tar(&[
                 OS,
-                ("var/lib/dpkg/status", b"Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n"),
+                (
+                    "var/lib/dpkg/status",
+                    b"Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n",
+                ),
                 ("usr/lib/python3/dist-packages/x-1.0.dist-info/METADATA", b"Name: x\nVersion: 1.0\n"),
                 ("usr/bin/a", b"x"),
                 (LISTS[usize::from(*which) % LISTS.len()], content),
@@ -114,7 +118,8 @@ fuzz_target!(|data: &[u8]| {
         "whiteouts" => return whiteouts(runtime, data),
         "toc" => return table(runtime, data),
         _ => {
-            let (_, path) = FILES.iter().find(|(name, _)| *name == kind).expect("SEAWORTHY_FUZZ names a kind");
+            let (_, path) =
+                FILES.iter().find(|(name, _)| *name == kind).expect("SEAWORTHY_FUZZ names a kind");
             let beside = (kind == "licence").then_some(OPEN);
             let files: Vec<_> = [OS].into_iter().chain(beside).chain([(*path, data)]).collect();
             vec![tar(&files)]
@@ -122,9 +127,12 @@ fuzz_target!(|data: &[u8]| {
     };
     let files = if WITH_FILES.contains(&kind) { Files::All } else { Files::None };
     let first = inventory(runtime, &layers, files);
-    assert_eq!(first, inventory(runtime, &layers, files), "two answers to one image");
+    let turn = turn(data);
+    if turn.is_multiple_of(4) {
+        assert_eq!(first, inventory(runtime, &layers, files), "two answers to one image");
+    }
     if let Ok(inventory) = first {
-        round_trip(&inventory);
+        round_trip(&inventory, turn / 4);
     }
 });
 
@@ -134,7 +142,7 @@ fn table(runtime: &tokio::runtime::Runtime, data: &[u8]) {
     assert_eq!(first, by_table(runtime, data), "two answers to one table");
     if let Ok(inventory) = first {
         assert!(!inventory.gaps.is_empty(), "an inventory by a table that does not say so");
-        round_trip(&inventory);
+        round_trip(&inventory, turn(data));
     }
 }
 
@@ -172,7 +180,10 @@ fn whiteouts(runtime: &tokio::runtime::Runtime, data: &[u8]) {
     }
     let package = |content: &Vec<u8>| {
         let value: serde_json::Value = serde_json::from_slice(content).expect("JSON");
-        (value["name"].as_str().unwrap_or_default().to_owned(), value["version"].as_str().unwrap_or_default().to_owned())
+        (
+            value["name"].as_str().unwrap_or_default().to_owned(),
+            value["version"].as_str().unwrap_or_default().to_owned(),
+        )
     };
     let expected: BTreeSet<(String, String)> = files.values().map(package).collect();
     let tars: Vec<Vec<u8>> = layers
@@ -183,7 +194,8 @@ fn whiteouts(runtime: &tokio::runtime::Runtime, data: &[u8]) {
     let found: BTreeSet<(String, String)> =
         made.packages.iter().map(|p| (p.name.clone(), p.version.clone().unwrap_or_default())).collect();
     assert_eq!(found, expected);
-    let listed: BTreeSet<String> = made.files.iter().map(|f| f.path.trim_start_matches('/').to_owned()).collect();
+    let listed: BTreeSet<String> =
+        made.files.iter().map(|f| f.path.trim_start_matches('/').to_owned()).collect();
     assert_eq!(listed, files.into_keys().collect());
-    round_trip(&made);
+    round_trip(&made, turn(data));
 }

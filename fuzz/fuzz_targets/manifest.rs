@@ -34,7 +34,8 @@ fuzz_target!(|data: &[u8]| {
         }
         Ok(Manifest::Index(index)) => {
             assert!(other.get("layers").is_none_or(Value::is_null), "an image and an index");
-            let ours: Vec<Option<String>> = index.manifests.iter().map(|l| Some(l.digest.to_string())).collect();
+            let ours: Vec<Option<String>> =
+                index.manifests.iter().map(|l| Some(l.digest.to_string())).collect();
             assert_eq!(ours, digests("manifests"));
             again(&serde_json::to_vec(&index).expect("JSON"), &Manifest::Index(index));
         }

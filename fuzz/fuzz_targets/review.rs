@@ -38,5 +38,9 @@ fuzz_target!(|data: &[u8]| {
     let body: Value = serde_json::from_slice(&answer.body(None)).expect("an answer in good form");
     assert_eq!(body["response"]["allowed"], false);
     assert_eq!(body["kind"], "AdmissionReview");
-    assert!(body["response"]["status"]["message"].as_str().is_some_and(|m| !m.is_empty() && m.chars().count() <= 4_096));
+    assert!(
+        body["response"]["status"]["message"]
+            .as_str()
+            .is_some_and(|m| !m.is_empty() && m.chars().count() <= 4_096)
+    );
 });

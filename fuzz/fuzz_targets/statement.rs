@@ -25,14 +25,18 @@ fuzz_target!(|data: &[u8]| {
         Err(_) => data.to_vec(),
     };
     let bundle = key.bundle(&payload);
-    let checked = check_piece(BUNDLE, bundle, BTreeMap::new(), &digest, std::slice::from_ref(authority), now());
+    let checked =
+        check_piece(BUNDLE, bundle, BTreeMap::new(), &digest, std::slice::from_ref(authority), now());
     match checked.standing {
         Standing::Valid { signers } => {
             assert_eq!(signers.len(), 1);
             assert!(strict::check(&payload).is_ok(), "two readings");
             let other: Value = serde_json::from_slice(&payload).expect("a yes to what is no JSON");
             let subjects = other["subject"].as_array().expect("a yes without subjects");
-            assert!(subjects.iter().any(|s| s["digest"]["sha256"].as_str() == Some(digest.hex())), "about another image");
+            assert!(
+                subjects.iter().any(|s| s["digest"]["sha256"].as_str() == Some(digest.hex())),
+                "about another image"
+            );
             let kind = other["predicateType"].as_str().expect("a yes without a type");
             assert_eq!(checked.predicate_type, Some(PredicateType::from_uri(kind)));
         }

@@ -291,8 +291,13 @@ fn reading(args: &Sbom, location: &Location, printer: &Printer) -> Outcome<Readi
             }
             Ok(Reading::Lazy)
         }
-        (true, _) => Err(Failure::usage("--lazy is for images in registries: elsewhere nothing is fetched")),
+        (true, _) => Err(lazy_is_for_registries()),
     }
+}
+
+/// Elsewhere all is there.
+pub(super) fn lazy_is_for_registries() -> Failure {
+    Failure::usage("--lazy is for images in registries: elsewhere nothing is fetched")
 }
 
 /// Says what could not be read, and how much that is.

@@ -150,7 +150,7 @@ pub(super) async fn run(place: &Place, args: &Sbom, outputs: &[Output], printer:
         return Err(Failure::usage("--scope and --files are for images"));
     }
     if args.lazy {
-        return Err(Failure::usage("--lazy is for images in registries: elsewhere nothing is fetched"));
+        return Err(super::sbom::lazy_is_for_registries());
     }
     let mounts_of_no_directory = args.enter_mounts && !matches!(place, Place::Directory(_));
     if mounts_of_no_directory || args.containerd_root.is_some() {

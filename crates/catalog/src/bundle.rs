@@ -6,6 +6,7 @@
 //! the end is gathered while the file streams by, and no more. Refused is a manifest that contradicts itself and what
 //! is beyond the limits; a list that stands elsewhere, or none, is said. Of files of Windows (PE) it knows nothing.
 
+use crate::fields::Fields;
 use crate::limits;
 use crate::window::Window;
 use flate2::read::DeflateDecoder;
@@ -104,7 +105,7 @@ fn entries(manifest: &[u8]) -> Result<Option<Entry>, String> {
     let header = (|| {
         fields.number(4)?;
         let files = fields.number(4)?;
-        fields.text()?;
+        text(&mut fields)?;
         // Places of two of the files, and flags.
         fields.take(if version == 1 { 0 } else { 40 })?;
         Some(files)
@@ -114,7 +115,7 @@ fn entries(manifest: &[u8]) -> Result<Option<Entry>, String> {
             let (offset, size) = (fields.number(8)?, fields.number(8)?);
             let packed = if version < 6 { 0 } else { fields.number(8)? };
             fields.take(1)?;
-            Some((Entry { offset, size, packed }, fields.text()?))
+            Some((Entry { offset, size, packed }, text(&mut fields)?))
         })();
         let (entry, name) = entry.ok_or_else(cut)?;
         if name.ends_with(LIST.as_bytes()) {
@@ -124,32 +125,17 @@ fn entries(manifest: &[u8]) -> Result<Option<Entry>, String> {
     Ok(None)
 }
 
-/// Little-endian fields, one after the other.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self, bytes: usize) -> Option<u64> {
-        Some(self.take(bytes)?.iter().rev().fold(0, |sum, b| sum << 8 | u64::from(*b)))
-    }
-
-    /// A text behind its length, which has seven bits in each byte, the lowest first.
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let mut length = 0_usize;
-        for shift in [0, 7, 14, 21] {
-            let byte = usize::from(*self.take(1)?.first()?);
-            length |= (byte & 127) << shift;
-            if byte < 128 {
-                return self.take(length);
-            }
+/// A text behind its length, which has seven bits in each byte, the lowest first.
+fn text<'a>(fields: &mut Fields<'a>) -> Option<&'a [u8]> {
+    let mut length = 0_usize;
+    for shift in [0, 7, 14, 21] {
+        let byte = usize::from(*fields.take(1)?.first()?);
+        length |= (byte & 127) << shift;
+        if byte < 128 {
+            return fields.take(length);
         }
-        None
     }
+    None
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const BUFFER_BYTES: usize = PIECE_BYTES;
 /// How often progress is told, in stored bytes.
 const REPORT_BYTES: u64 = 1 << 20;
 /// `ZSTD_WINDOWLOG_LIMIT_DEFAULT`: 128 MiB, what every zstd tool takes without being asked.
-const ZSTD_WINDOW_LOG: u32 = 27;
+pub(crate) const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// How a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,6 +250,11 @@ impl<'a> Unpacked<'a> {
     }
 }
 
+/// Whether so much came out of so few stored bytes that nobody packed it to be unpacked.
+pub(crate) fn is_bomb(unpacked: u64, stored: u64) -> bool {
+    unpacked > limits::RATIO_GRACE && unpacked > stored.saturating_mul(limits::RATIO)
+}
+
 /// Reads from the place of a layer; what interrupts it is tried again.
 pub(crate) fn read_some(inner: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
     loop {
@@ -273,8 +278,7 @@ impl Unpacked<'_> {
         if self.unpacked > limits::LAYER_UNPACKED_BYTES {
             return Err(self.bound("LAYER_UNPACKED_BYTES", limits::LAYER_UNPACKED_BYTES));
         }
-        let allowed = self.stored.load(Ordering::Relaxed).saturating_mul(limits::RATIO);
-        if self.unpacked > limits::RATIO_GRACE && self.unpacked > allowed {
+        if is_bomb(self.unpacked, self.stored.load(Ordering::Relaxed)) {
             return Err(self.bound("RATIO", limits::RATIO).hint("this looks like a decompression bomb"));
         }
         if let (Some(hasher), Some(bytes)) = (&mut self.hasher, buf.get(..n)) {

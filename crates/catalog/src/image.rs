@@ -252,19 +252,29 @@ fn key(descriptor: &Descriptor, named: Option<&Digest>, options: &Options) -> Ke
     Key { digest: descriptor.digest.clone(), size: descriptor.size, how }
 }
 
-/// By what a layer is read, where that is not all of it.
-fn table(descriptor: &Descriptor, options: &Options) -> Option<Result<Table, String>> {
-    let may = options.reading == Reading::Lazy
-        && options.files == Selection::None
-        && options.diff_ids == DiffIds::Skip;
-    may.then(|| Table::of(descriptor)).flatten()
+/// A layer of the image, wherever it stands in it.
+struct Place {
+    key: Key,
+    /// By what it is read, where that is not all of it.
+    table: Option<Result<Table, String>>,
+    /// The name under which a run remembers what it read of the layer by this very table: never that of the whole layer,
+    /// and in no cache.
+    lazily: Option<Key>,
+    /// Where it stands first, and again.
+    indexes: Vec<usize>,
 }
 
-/// The name under which a run remembers what it read of a layer by this very table: never that of the whole layer, and in
-/// no cache.
-fn lazy_key(key: &Key, descriptor: &Descriptor, options: &Options) -> Option<Key> {
-    let table = table(descriptor, options)?.ok()?;
-    Some(Key { how: format!("{}, by {table:?}", key.how), ..key.clone() })
+impl Place {
+    fn of(index: usize, descriptor: &Descriptor, named: Option<&Digest>, options: &Options) -> Self {
+        let key = key(descriptor, named, options);
+        let may = options.reading == Reading::Lazy
+            && options.files == Selection::None
+            && options.diff_ids == DiffIds::Skip;
+        let table = may.then(|| Table::of(descriptor)).flatten();
+        let by = |table: &Table| Key { how: format!("{}, by {table:?}", key.how), ..key.clone() };
+        let lazily = table.as_ref().and_then(|table| table.as_ref().ok()).map(by);
+        Self { key, table, lazily, indexes: vec![index] }
+    }
 }
 
 /// What was learned of a layer.
@@ -296,22 +306,19 @@ async fn read_layers(
         }
     }
     let named = |index: usize| diff_ids.get(index).and_then(Option::as_ref);
-    // Where each different layer stands first, and again.
-    let mut places: Vec<(Key, Vec<usize>)> = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
     for (index, descriptor) in manifest.layers.iter().enumerate() {
-        let key = key(descriptor, named(index), options);
-        let same = |first: usize| table(&manifest.layers[first], options) == table(descriptor, options);
-        match places.iter_mut().find(|(known, places)| *known == key && same(places[0])) {
-            Some((_, places)) => places.push(index),
-            None => places.push((key, vec![index])),
+        let place = Place::of(index, descriptor, named(index), options);
+        match places.iter_mut().find(|known| known.key == place.key && known.table == place.table) {
+            Some(known) => known.indexes.push(index),
+            None => places.push(place),
         }
     }
     // Taken from the end: the largest first, and of equals the lowest.
-    let by_size = |at: &usize| (places[*at].0.size, std::cmp::Reverse(*at));
+    let by_size = |at: &usize| (places[*at].key.size, std::cmp::Reverse(*at));
     let (mut asked, mut waiting): (Vec<usize>, Vec<usize>) = (0..places.len()).rev().partition(|&at| {
-        let (key, places) = &places[at];
-        let lazily = lazy_key(key, &manifest.layers[places[0]], options);
-        options.memory.may_have(key) || lazily.is_some_and(|key| options.memory.may_have(&key))
+        let Place { key, lazily, .. } = &places[at];
+        options.memory.may_have(key) || lazily.as_ref().is_some_and(|key| options.memory.may_have(key))
     });
     waiting.sort_by_key(by_size);
     let threads = options.threads.clamp(1, limits::THREADS);
@@ -326,8 +333,7 @@ async fn read_layers(
         while running.len() < threads {
             let memory = options.memory.clone();
             if let Some(at) = asked.pop() {
-                let key = places[at].0.clone();
-                let lazily = lazy_key(&key, &manifest.layers[places[at].1[0]], options);
+                let (key, lazily) = (places[at].key.clone(), places[at].lazily.clone());
                 running.spawn_blocking(move || {
                     let lazily = || memory.held(lazily.as_ref()?);
                     (at, memory.get(&key).or_else(lazily).map_or(Step::Unknown, Step::Known))
@@ -335,15 +341,16 @@ async fn read_layers(
                 continue;
             }
             let Some(at) = waiting.pop() else { break };
-            let index = places[at].1[0];
+            let Place { key, table, lazily, indexes } = &places[at];
+            let index = indexes[0];
             let descriptor = &manifest.layers[index];
             progress.layer_started(index, &descriptor.digest, descriptor.size);
-            let opened = match table(descriptor, options) {
+            let opened = match table {
                 None => Ok(source.blob(descriptor).await?),
-                Some(table) => Err(table),
+                Some(table) => Err(table.clone()),
             };
-            let (size, on) = (descriptor.size, descriptor.digest.clone());
-            let mut asking = Asking::new(index, asks.clone(), on);
+            let size = descriptor.size;
+            let mut asking = Asking::new(index, asks.clone(), descriptor.digest.clone());
             let pass = Pass {
                 digest: descriptor.digest.clone(),
                 media_type: descriptor.media_type.clone(),
@@ -353,8 +360,7 @@ async fn read_layers(
                 cancel: Arc::clone(&cancel.0),
                 files: options.files,
             };
-            let (events, key) = (events.clone(), places[at].0.clone());
-            let lazily = lazy_key(&key, descriptor, options);
+            let (events, key, lazily) = (events.clone(), key.clone(), lazily.clone());
             running.spawn_blocking(move || {
                 // Nobody listens once the inventory is given up.
                 let mut report = |read| {
@@ -386,7 +392,7 @@ async fn read_layers(
                 let (at, step) = finished.map_err(|e| {
                     Error::new("read layers of", &manifest.config.digest, ErrorKind::Local(e.to_string()))
                 })?;
-                let indexes = &places[at].1;
+                let indexes = &places[at].indexes;
                 let facts = match step {
                     Step::Unknown => {
                         waiting.push(at);

@@ -28,6 +28,7 @@ mod collect;
 mod decompress;
 mod elf;
 mod error;
+mod fields;
 mod files;
 mod hidden;
 mod image;

@@ -145,9 +145,10 @@ struct Pretty {
 impl Pretty {
     const START: &[u8] = b",\n                                ";
 
-    fn open(&mut self) {
+    fn open(&mut self, out: &mut (impl Write + ?Sized), start: &[u8]) -> io::Result<()> {
         self.depth += 1;
         self.is_filled = false;
+        out.write_all(start)
     }
 
     fn line(&self, is_first: bool, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
@@ -168,8 +169,7 @@ impl Pretty {
 
 impl Formatter for Pretty {
     fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.open();
-        out.write_all(b"[")
+        self.open(out, b"[")
     }
 
     fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
@@ -186,8 +186,7 @@ impl Formatter for Pretty {
     }
 
     fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.open();
-        out.write_all(b"{")
+        self.open(out, b"{")
     }
 
     fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {

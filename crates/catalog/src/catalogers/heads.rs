@@ -7,6 +7,7 @@
 use super::executables::CONFIDENCE;
 use super::{Cataloger, Fact, Parsed, field};
 use crate::collect::Collector;
+use crate::fields::Fields;
 use crate::squash::View;
 use crate::{limits, path};
 use seaworthy_sbom::inventory::{Ecosystem, Package};
@@ -96,20 +97,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Little-endian fields, one after the other.
-struct Fields<'a>(&'a [u8]);
-
 impl<'a> Fields<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self, bytes: usize) -> Option<u64> {
-        Some(self.take(bytes)?.iter().rev().fold(0, |sum, b| sum << 8 | u64::from(*b)))
-    }
-
     fn text(&mut self) -> Option<&'a [u8]> {
         let n = usize::try_from(self.number(8)?).ok()?;
         self.take(n)

@@ -7,6 +7,7 @@
 use super::native::{self, Native};
 use crate::bundle::{self, Bundle};
 use memchr::memmem;
+use std::sync::LazyLock;
 
 /// A list, or why it could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,26 +29,27 @@ impl Inside {
     }
 }
 
-/// Looks for them in one file.
-pub(super) struct Insides {
-    bundle: Option<Bundle>,
-    native: Option<Native>,
+/// What is looked for.
+struct Finders {
     mark: memmem::Finder<'static>,
     symbol: memmem::Finder<'static>,
     gzip: memmem::Finder<'static>,
 }
 
-impl Insides {
-    pub(super) fn new() -> Self {
-        Self {
-            bundle: None,
-            native: None,
-            mark: memmem::Finder::new(bundle::MARK),
-            symbol: memmem::Finder::new(native::SYMBOL),
-            gzip: memmem::Finder::new(native::GZIP),
-        }
-    }
+static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
+    mark: memmem::Finder::new(bundle::MARK),
+    symbol: memmem::Finder::new(native::SYMBOL),
+    gzip: memmem::Finder::new(native::GZIP),
+});
 
+/// Looks for them in one file.
+#[derive(Default)]
+pub(super) struct Insides {
+    bundle: Option<Bundle>,
+    native: Option<Native>,
+}
+
+impl Insides {
     /// Judges the places `0..places` of `bytes`, of which the first is at the file offset `base`; a judgement sees at
     /// most `look` bytes. What comes next begins where the places end, or before.
     pub(super) fn judge(
@@ -61,17 +63,17 @@ impl Insides {
         let range = bytes.get(..bytes.len().min(places + look)).unwrap_or_default();
         let end = base.saturating_add(places as u64);
         if self.bundle.is_none() && writable.iter().any(|(from, to)| *from < end && base < *to) {
-            let marks = self.mark.find_iter(range).filter_map(|at| at.checked_sub(bundle::PLACE_BYTES));
+            let marks = FINDERS.mark.find_iter(range).filter_map(|at| at.checked_sub(bundle::PLACE_BYTES));
             self.bundle = marks
                 .take_while(|at| *at < places)
                 .find_map(|at| Bundle::new(range.get(at..)?, base.saturating_add(at as u64)));
         }
         if self.native.is_none() && base < native::NAMES_BYTES {
-            let found = self.symbol.find(range).filter(|at| *at < places);
+            let found = FINDERS.symbol.find(range).filter(|at| *at < places);
             self.native = found.map(|_| Native::Named);
         }
         if self.native == Some(Native::Named) {
-            let starts = self.gzip.find_iter(range).take_while(|at| *at < places);
+            let starts = FINDERS.gzip.find_iter(range).take_while(|at| *at < places);
             let found = starts.map(|at| (at, range.get(at..range.len().min(at + look)).unwrap_or_default()));
             let found = found.filter(|(_, start)| Native::is_document(start)).map(|(at, _)| at).next();
             if let Some(at) = found {

@@ -62,6 +62,7 @@ use crate::upx::{self, Unpacker, Wanted};
 use crate::window::Window;
 use memchr::{memchr_iter, memmem};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// Bytes of the start that are looked at as a whole: the ELF header, program headers and notes.
 const HEAD_BYTES: usize = 4096;
@@ -164,7 +165,6 @@ pub(crate) struct Scanner<'a> {
     paths: BTreeSet<(String, String)>,
     notes: BTreeSet<String>,
     inside: inside::Insides,
-    finders: Finders,
 }
 
 struct Finders {
@@ -173,6 +173,14 @@ struct Finders {
     source: memmem::Finder<'static>,
     registry: memmem::Finder<'static>,
 }
+
+/// Made once: every file that nobody wants by its name has a scanner.
+static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
+    go: memmem::Finder::new(go::MAGIC),
+    marked: memmem::Finder::new(go::BEFORE),
+    source: memmem::Finder::new(go_paths::NEEDLE),
+    registry: memmem::Finder::new(paths::NEEDLE),
+});
 
 impl<'a> Scanner<'a> {
     /// For the file at `path`.
@@ -201,13 +209,7 @@ impl<'a> Scanner<'a> {
             audit: None,
             paths: BTreeSet::new(),
             notes: BTreeSet::new(),
-            inside: inside::Insides::new(),
-            finders: Finders {
-                go: memmem::Finder::new(go::MAGIC),
-                marked: memmem::Finder::new(go::BEFORE),
-                source: memmem::Finder::new(go_paths::NEEDLE),
-                registry: memmem::Finder::new(paths::NEEDLE),
-            },
+            inside: inside::Insides::default(),
         }
     }
 
@@ -439,7 +441,7 @@ impl<'a> Scanner<'a> {
             self.follow_zlib(capture, bytes, base);
         }
         let range = bytes.get(..bytes.len().min(places + LOOK_BYTES)).unwrap_or_default();
-        let found: Vec<usize> = self.finders.go.find_iter(range).take_while(|at| *at < places).collect();
+        let found: Vec<usize> = FINDERS.go.find_iter(range).take_while(|at| *at < places).collect();
         for at in found {
             let offset = base + at as u64;
             if !offset.is_multiple_of(go::ALIGN) {
@@ -475,8 +477,7 @@ impl<'a> Scanner<'a> {
                 self.follow_zlib(auditable::Capture::new(offset), bytes, base);
             }
         }
-        let found: Vec<usize> =
-            self.finders.registry.find_iter(range).take_while(|at| *at < places).collect();
+        let found: Vec<usize> = FINDERS.registry.find_iter(range).take_while(|at| *at < places).collect();
         for at in found {
             if let Some(found) = paths::read(bytes.get(at..).unwrap_or_default())
                 && self.paths.len() < limits::ELF_MODULES
@@ -491,7 +492,7 @@ impl<'a> Scanner<'a> {
     fn judge_go(&mut self, range: &[u8], places: usize, base: u64) {
         self.marked.feed(range, base);
         if self.marked.start().is_none()
-            && let Some(at) = self.finders.marked.find(range).filter(|at| *at < places)
+            && let Some(at) = FINDERS.marked.find(range).filter(|at| *at < places)
         {
             self.marked.begin(base + at as u64);
             self.marked.feed(range, base);
@@ -500,7 +501,7 @@ impl<'a> Scanner<'a> {
         let until = self.marked.known_from().map_or(places, |from| {
             places.min(usize::try_from(from.saturating_sub(base)).unwrap_or(usize::MAX))
         });
-        for at in self.finders.source.find_iter(range).take_while(|at| *at < until) {
+        for at in FINDERS.source.find_iter(range).take_while(|at| *at < until) {
             let look = range.get(at..range.len().min(at + LOOK_BYTES));
             if let Some(found) = look.and_then(go_paths::read)
                 && self.go_paths.len() < limits::ELF_MODULES

@@ -120,12 +120,15 @@ impl Listing {
         let is_list = entry.kind == Kind::File && lists::role(path).is_some();
         let table = &mut self.table;
         if entry.kind != Kind::Directory {
-            table.replace(path, is_list);
             if self.above.contains(path) {
                 self.above.forget(path);
                 table.remove_below(path);
             }
             self.above.watch(path);
+        }
+        // A list that was read just now stays.
+        if !is_list {
+            table.lists.remove(path);
         }
         match (entry.kind, ticket) {
             (Kind::File, Some(ticket)) => {
@@ -139,10 +142,7 @@ impl Listing {
                     _ => Entry::Unread("not listed: a hard link out of the image"),
                 },
             ),
-            _ => {
-                table.entries.remove(path);
-                table.lists.remove(path);
-            }
+            _ => drop(table.entries.remove(path)),
         }
         let Some(content) = content else { return 0 };
         let size = content.len() as u64;
@@ -180,14 +180,6 @@ impl<F> Table<F> {
         match Listed::of(path, content) {
             Some(listed) => drop(self.lists.insert(path.into(), listed)),
             None => drop(self.lists.remove(path)),
-        }
-    }
-
-    /// Something that is no directory takes the place of what the layer had at `path`. A list that was read just now
-    /// stays.
-    fn replace(&mut self, path: &str, is_list: bool) {
-        if !is_list && !self.lists.is_empty() {
-            self.lists.remove(path);
         }
     }
 

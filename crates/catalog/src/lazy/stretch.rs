@@ -6,6 +6,7 @@
 
 use super::toc::{Chunk, Content};
 use super::{Door, Table, gather};
+use crate::decompress::{ZSTD_WINDOW_LOG, is_bomb, read_some};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layer::Pass;
 use crate::limits;
@@ -25,8 +26,6 @@ const READ_BYTES: usize = 16 << 10;
 const MORE_BYTES: u64 = 1 << 20;
 /// Requests of one layer that were not planned; beyond it the layer is read whole.
 const UNPLANNED: usize = 256;
-/// `ZSTD_WINDOWLOG_LIMIT_DEFAULT`, as for whole layers.
-const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// Why a layer is not read by its table.
 pub(super) enum Stop {
@@ -80,15 +79,9 @@ impl Decoder {
     }
 
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let read = match self {
-                Self::Gzip(gzip) => gzip.read(buf),
-                Self::Zstd(zstd) => zstd.read(buf),
-            };
-            match read {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                read => return read,
-            }
+        match self {
+            Self::Gzip(gzip) => read_some(gzip, buf),
+            Self::Zstd(zstd) => read_some(zstd, buf),
         }
     }
 }
@@ -250,7 +243,7 @@ impl<'a> Stretches<'a> {
 
     fn charge(&mut self, n: u64) -> Result<()> {
         self.unpacked = self.unpacked.saturating_add(n);
-        if self.unpacked > limits::RATIO_GRACE && self.unpacked > self.fetched.saturating_mul(limits::RATIO) {
+        if is_bomb(self.unpacked, self.fetched) {
             let kind = ErrorKind::LimitExceeded { limit: "RATIO", value: limits::RATIO };
             return Err(self.error(kind).hint("this looks like a decompression bomb"));
         }

@@ -137,10 +137,11 @@ impl Inner {
             let kind = ErrorKind::LimitExceeded { limit: "CONFIG_BYTES", value: limits::CONFIG_BYTES };
             return Err(Error::new("read archive", &self.location, kind));
         }
-        let config = self.hash(offset, size, Kind::Config)?;
+        let bytes = self.bytes(offset, size)?;
+        let config = Descriptor::of(media_type::CONFIG, &bytes);
         known.blobs.insert(config.digest.clone(), (offset, size));
         let names: Vec<&String> = entry.layers.iter().flatten().collect();
-        let named = self.diff_ids(offset, size, &config.digest, names.len())?;
+        let named = diff_ids(&bytes, names.len());
         let mut layers = Vec::new();
         for (at, name) in names.into_iter().enumerate() {
             let (offset, size) = place(name)?;
@@ -167,35 +168,31 @@ impl Inner {
         Ok(raw)
     }
 
-    /// What the configuration says that the tars of its `count` layers hash to; nothing where it does not say it of all.
-    fn diff_ids(&self, offset: u64, size: u64, digest: &Digest, count: usize) -> Result<Vec<Digest>> {
+    /// What stands at that place, all of it.
+    fn bytes(&self, offset: u64, size: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let read = self.file.read(offset, size).take(size).read_to_end(&mut bytes);
         read.map_err(|e| from_io(e, "read archive", &self.location))?;
-        // Who needs more of it than this says what is wrong with it.
-        let named =
-            ImageConfig::parse(&bytes, digest).map(|config| config.rootfs.diff_ids).unwrap_or_default();
-        let all = named.len() == count && named.iter().all(|id| id.algorithm() == Algorithm::Sha256);
-        Ok(if all { named } else { Vec::new() })
+        self.is_whole(size, bytes.len() as u64).map(|()| bytes)
+    }
+
+    fn is_whole(&self, expected: u64, actual: u64) -> Result<()> {
+        let kind = ErrorKind::SizeMismatch { expected, actual };
+        if expected == actual { Ok(()) } else { Err(Error::new("read archive", &self.location, kind)) }
     }
 
     /// The layer at that place. A plain tar's digest is its diff id: where the configuration has `named` it, the layer is
     /// hashed once, when it is read, and is another layer's then, or the archive is broken.
     fn layer(&self, offset: u64, size: u64, named: Option<&Digest>) -> Result<Descriptor> {
-        let Some(named) = named else { return self.hash(offset, size, Kind::Layer) };
-        let mut head = Vec::new();
-        let read = self.file.read(offset, size).take(MAGIC_BYTES as u64).read_to_end(&mut head);
-        read.map_err(|e| from_io(e, "read archive", &self.location))?;
+        let Some(named) = named else { return self.hash(offset, size) };
+        let head = self.bytes(offset, size.min(MAGIC_BYTES as u64))?;
         if media_type_of(&head) != media_type::LAYER_TAR || size > limits::LAYER_BYTES {
-            return self.hash(offset, size, Kind::Layer);
+            return self.hash(offset, size);
         }
-        let mut descriptor = Descriptor::of(media_type::LAYER_TAR, &[]);
-        descriptor.digest = named.clone();
-        descriptor.size = size;
-        Ok(descriptor)
+        Ok(Descriptor { digest: named.clone(), size, ..Descriptor::of(media_type::LAYER_TAR, &[]) })
     }
 
-    fn hash(&self, offset: u64, size: u64, kind: Kind) -> Result<Descriptor> {
+    fn hash(&self, offset: u64, size: u64) -> Result<Descriptor> {
         if size > limits::LAYER_BYTES {
             let kind = ErrorKind::LimitExceeded { limit: "LAYER_BYTES", value: limits::LAYER_BYTES };
             return Err(Error::new("read archive", &self.location, kind));
@@ -212,18 +209,8 @@ impl Inner {
             hasher.update(part);
             read += n as u64;
         }
-        if read != size {
-            let kind = ErrorKind::SizeMismatch { expected: size, actual: read };
-            return Err(Error::new("read archive", &self.location, kind));
-        }
-        let media_type = match kind {
-            Kind::Config => media_type::CONFIG,
-            Kind::Layer => media_type_of(&head),
-        };
-        let mut descriptor = Descriptor::of(media_type, &[]);
-        descriptor.digest = hasher.finish();
-        descriptor.size = size;
-        Ok(descriptor)
+        self.is_whole(size, read)?;
+        Ok(Descriptor { digest: hasher.finish(), size, ..Descriptor::of(media_type_of(&head), &[]) })
     }
 
     fn blob(&self, descriptor: &Descriptor) -> Result<BlobReader> {
@@ -248,10 +235,13 @@ impl Inner {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Config,
-    Layer,
+/// What the configuration says that the tars of its `count` layers hash to; nothing where it does not say it of all. Who
+/// needs more of it than this says what is wrong with it.
+fn diff_ids(config: &[u8], count: usize) -> Vec<Digest> {
+    let config = ImageConfig::parse(config, "configuration");
+    let named = config.map(|config| config.rootfs.diff_ids).unwrap_or_default();
+    let all = named.len() == count && named.iter().all(|id| id.algorithm() == Algorithm::Sha256);
+    if all { named } else { Vec::new() }
 }
 
 /// Docker writes plain tar here; other tools write the layers as they were pulled.

@@ -26,7 +26,7 @@ pub use write::write;
 
 /// The namespace of XML, before its version.
 #[cfg(feature = "documents")]
-pub(crate) const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
+const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
 
 /// A version of the specification.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +60,13 @@ impl Version {
     /// The version of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|v| v.name() == name)
+    }
+
+    /// The version of the document in XML whose outermost element is `root`, of that namespace; `None`: it is none of
+    /// CycloneDX's, or of a version that is not known.
+    #[cfg(feature = "documents")]
+    pub(crate) fn of_xml(namespace: &str, root: &crate::xml::Element) -> Option<Self> {
+        namespace.strip_prefix(NAMESPACE).and_then(Self::from_name).filter(|_| root.is("bom"))
     }
 
     const fn schema(self) -> &'static str {

@@ -266,8 +266,8 @@ fn over(limit: &'static str, value: usize) -> Error {
 /// As [`super::read`].
 pub fn read(bytes: &[u8], losses: &mut Losses) -> Result<(Version, Inventory)> {
     let (namespace, root) = parse(READING, bytes)?;
-    let name = namespace.strip_prefix(NAMESPACE).unwrap_or_default();
-    let Some(version) = Version::from_name(name).filter(|_| root.is("bom")) else {
+    let Some(version) = Version::of_xml(&namespace, &root) else {
+        let name = namespace.strip_prefix(NAMESPACE).unwrap_or_default();
         let shown: String = name.chars().take(40).collect();
         let why =
             format!("the element is '{}', the version '{}'", root.name.escape_debug(), shown.escape_debug());

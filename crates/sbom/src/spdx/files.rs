@@ -114,8 +114,6 @@ pub(super) struct Edge<'a> {
     pub(super) spdx_element_id: &'a str,
     pub(super) relationship_type: &'a str,
     pub(super) related_spdx_element: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) comment: Option<&'a str>,
 }
 
 /// The relationships of a document that is written.
@@ -132,7 +130,6 @@ impl Edges {
                 spdx_element_id: &relationship.spdx_element_id,
                 relationship_type: &relationship.relationship_type,
                 related_spdx_element: &relationship.related_spdx_element,
-                comment: relationship.comment.as_deref(),
             })
         })?;
         for (at, file) in self.files.files.iter().enumerate() {
@@ -141,7 +138,6 @@ impl Edges {
                     spdx_element_id: owner,
                     relationship_type: "CONTAINS",
                     related_spdx_element: &id(at),
-                    comment: None,
                 })?;
             }
         }

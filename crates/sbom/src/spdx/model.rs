@@ -160,13 +160,13 @@ pub(super) struct Extracted {
     pub(super) name: String,
 }
 
-#[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Relationship {
     pub(super) spdx_element_id: String,
     pub(super) relationship_type: String,
     pub(super) related_spdx_element: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(super) comment: Option<String>,
 }
 

@@ -127,11 +127,7 @@ fn document_lines(document: &Written, out: &mut Lines) -> Result<()> {
     out.push(&["\n"]);
     document.relationships.each(|r| {
         let text = format!("{} {} {}", r.spdx_element_id, r.relationship_type, r.related_spdx_element);
-        out.line("Relationship", &text)?;
-        if let Some(comment) = r.comment {
-            out.text("RelationshipComment", comment);
-        }
-        Ok(())
+        out.line("Relationship", &text)
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! SPDX 2.3 and 3.0.1 as JSON, CycloneDX 1.4 to 1.7 as JSON and XML. The schemas are stored compressed and decompressed when
 //! one is used; `schemas/make.py` says where they come from. What the schema does not say is not asked here: an answer is
-//! that of the schema, which `tests/interop/compare_validators.py` shows on changed documents. Refused are other notations and versions, because "not looked at"
+//! that of the schema, which `tests/interop/validators/compare.py` shows on changed documents. Refused are other notations and versions, because "not looked at"
 //! is not "valid", and documents for which the answer would cost more than [`STEPS`].
 
 mod formats;
@@ -117,8 +117,7 @@ fn of_json(bytes: &[u8]) -> Result<Report> {
 
 fn of_xml(bytes: &[u8]) -> Result<Report> {
     let (namespace, root) = xml::parse(TRIED, bytes)?;
-    let name = namespace.strip_prefix(crate::cyclonedx::NAMESPACE).unwrap_or_default();
-    let Some(version) = Version::from_name(name).filter(|_| root.is("bom")) else {
+    let Some(version) = Version::of_xml(&namespace, &root) else {
         let shown: String = namespace.chars().take(80).collect();
         let why =
             format!("an element '{}' of the namespace '{}'", root.name.escape_debug(), shown.escape_debug());
