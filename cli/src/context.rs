@@ -18,7 +18,7 @@ use seaworthy_oci::{
 use seaworthy_sign::{Formats, Secret, Signer};
 use seaworthy_verifier::{PublicKey, Trust};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -257,18 +257,30 @@ pub(crate) fn read_kept(path: &Path) -> Outcome<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file that is either whole or not there, readable by the owner alone where it is `secret`.
+/// Writes a file that is either whole or not there, also after the machine lost its power, readable by the owner alone
+/// where it is `secret`.
 pub(crate) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Outcome<()> {
-    write_file_with(path, access, |out| {
-        out.write_all(bytes).map_err(|e| Failure::local(format!("cannot write {}: {e}", path.display())))
+    put_file(path, access, |file| {
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(|e| Failure::local(format!("cannot write {}: {e}", path.display())))
     })
 }
 
-/// The same for what `write` gives in pieces.
-pub(crate) fn write_file_with(
+/// Writes what `write` gives in pieces to a file for everybody that is whole or not there. When it stands on the disk is
+/// left to the system: it can be made again, and waiting for the disk may take longer than making it.
+pub(crate) fn write_output(path: &Path, write: impl FnOnce(&mut dyn Write) -> Outcome<()>) -> Outcome<()> {
+    put_file(path, Access::Public, |file| {
+        let mut out = std::io::BufWriter::with_capacity(128 << 10, file);
+        write(&mut out)?;
+        out.flush().map_err(|e| Failure::local(format!("cannot write {}: {e}", path.display())))
+    })
+}
+
+fn put_file(
     path: &Path,
     access: Access,
-    write: impl FnOnce(&mut dyn std::io::Write) -> Outcome<()>,
+    write: impl FnOnce(&mut std::fs::File) -> Outcome<()>,
 ) -> Outcome<()> {
     let fail = |e: &dyn std::fmt::Display| Failure::local(format!("cannot write {}: {e}", path.display()));
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -282,11 +294,8 @@ pub(crate) fn write_file_with(
         };
         builder.permissions(std::fs::Permissions::from_mode(mode));
     }
-    let file = builder.tempfile_in(dir).map_err(|e| fail(&e))?;
-    let mut out = std::io::BufWriter::with_capacity(128 << 10, file);
-    write(&mut out)?;
-    let file = out.into_inner().map_err(|e| fail(&e))?;
-    file.as_file().sync_all().map_err(|e| fail(&e))?;
+    let mut file = builder.tempfile_in(dir).map_err(|e| fail(&e))?;
+    write(file.as_file_mut())?;
     file.persist(path).map_err(|e| fail(&e))?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::sources::{self, Place};
 use crate::args::{self, Formats, Sbom, Speakers};
-use crate::context::{self, Access, Target};
+use crate::context::{self, Target};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::layer_cache;
 use crate::printer::{self, Printer, plain};
@@ -352,7 +352,7 @@ pub(super) fn emit(
             }
         };
     };
-    context::write_file_with(&PathBuf::from(name), Access::Public, |out| match form {
+    context::write_output(&PathBuf::from(name), |out| match form {
         Form::Document(kind) if *kind != Kind::GitHub => {
             Ok(documents::write(*kind, inventory, Layout::Pretty, out)?)
         }

@@ -4,7 +4,7 @@ use crate::cache::Key;
 use crate::catalogers::{self, field};
 use crate::collect::Collector;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{self, Md5Sums};
+use crate::files::{self, Md5Sums, Tree};
 use crate::hidden;
 use crate::layer::{self, Facts, Pass};
 use crate::lazy::{self, Asking, Known, Table};
@@ -163,9 +163,16 @@ pub async fn inventory(
         Scope::AllLayers => Some((layers.clone(), digests.clone())),
     };
     let mut view = View::squash(layers, digests, options.memory.names());
-    let tree = view.take_tree();
-    collect(&view, None, &mut inventory);
-    if let Some(tree) = tree {
+    let laid = view.take_laid();
+    if options.files == Selection::None {
+        collect(&view, None, &mut inventory);
+    } else {
+        // Files and packages know nothing of each other until both are there.
+        let tree = std::thread::scope(|scope| {
+            let tree = scope.spawn(|| Tree::of(laid, options.memory.names()));
+            collect(&view, None, &mut inventory);
+            tree.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
         files::report(tree, &view, options.files, &mut inventory);
     }
     inventory.normalize();

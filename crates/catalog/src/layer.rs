@@ -85,6 +85,21 @@ impl PathHasher {
     pub(crate) fn directory(&self, path: &[u8]) -> u64 {
         self.hash(path) & !1
     }
+
+    /// The path, whatever stands at it.
+    pub(crate) fn name(&self, path: &str) -> u64 {
+        Self::name_of(self.hash(path.as_bytes()))
+    }
+
+    /// The path that one of the two above is for.
+    pub(crate) fn name_of(entry: u64) -> u64 {
+        entry >> 1
+    }
+
+    /// Whether one of the two above says that something other than a directory stands there.
+    pub(crate) fn is_other(entry: u64) -> bool {
+        entry & 1 == 1
+    }
 }
 
 /// A wanted file.

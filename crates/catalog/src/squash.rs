@@ -6,7 +6,7 @@
 //! followed inside the image, never out of it.
 
 use crate::catalogers::{Fact, Parsed};
-use crate::files::Tree;
+use crate::files::{Gone, Laid};
 use crate::layer::{Facts, Kept, PathHasher};
 use crate::{limits, path};
 use seaworthy_sbom::inventory::Evidence;
@@ -41,10 +41,10 @@ pub(crate) type History = Vec<(usize, State)>;
 /// The final file system, as far as catalogers care.
 pub(crate) struct View {
     files: BTreeMap<String, History>,
-    symlinks: BTreeMap<String, String>,
+    links: Arc<Links>,
     digests: Vec<String>,
-    /// All files, where they are asked for.
-    tree: Option<Tree>,
+    /// The layers' tables of files, where they are asked for.
+    laid: Vec<Laid>,
 }
 
 impl View {
@@ -59,36 +59,37 @@ impl View {
 
     /// Nothing yet, of layers with these digests.
     pub(crate) fn empty(digests: Vec<String>) -> Self {
-        Self { files: BTreeMap::new(), symlinks: BTreeMap::new(), digests, tree: None }
+        Self { files: BTreeMap::new(), links: Arc::default(), digests, laid: Vec::new() }
     }
 
     /// How much happened to wanted files and links so far: what does not change it, changes nothing for catalogers.
-    pub(crate) fn changes(&self) -> (usize, &BTreeMap<String, String>) {
-        (self.files.values().map(Vec::len).sum(), &self.symlinks)
+    pub(crate) fn changes(&self) -> (usize, &Links) {
+        (self.files.values().map(Vec::len).sum(), &self.links)
     }
 
     /// Lays the layer number `layer` on what is there; the lower ones were laid before.
     pub(crate) fn lay(&mut self, layer: usize, facts: Facts, names: &PathHasher) {
         // Whiteouts speak about lower layers: all of them first.
+        let mut gone = Gone::default();
         for hidden in &facts.whiteouts {
             if let Some(hidden) = self.place(hidden) {
                 self.remove(layer, |p| p == hidden || path::is_below(p, &hidden), &hidden);
+                gone.at(&hidden, names);
             }
         }
         for dir in &facts.opaque {
             if let Some(dir) = self.resolve(dir) {
                 self.remove(layer, |p| path::is_below(p, &dir), &dir);
+                gone.below(&dir, names);
             }
         }
         let replaced = Replaced { names, paths: &facts.paths, last: RefCell::default() };
-        if let Some(tree) = &mut self.tree {
-            tree.replace(&replaced);
-        }
-        self.remove_wanted(layer, |p| replaced.holds(p), "");
+        self.remove(layer, |p| replaced.holds(p), "");
         for (link, target) in facts.symlinks {
             if let Some(link) = self.place(&link) {
                 self.remove(layer, |p| p == link || path::is_below(p, &link), &link);
-                self.symlinks.insert(link, target);
+                gone.at(&link, names);
+                Arc::make_mut(&mut self.links).0.insert(link, target);
             }
         }
         let mut links = Vec::new();
@@ -122,40 +123,33 @@ impl View {
             self.set(file, layer, State::Unread(why));
         }
         if let Some(table) = facts.files {
-            let mut tree = self.tree.take().unwrap_or_default();
-            tree.lay(layer, table, names, |path| self.place(path));
-            self.tree = Some(tree);
+            gone.replaced(facts.paths);
+            self.laid.push(Laid { layer, gone, table, links: Arc::clone(&self.links) });
         }
     }
 
-    /// All files as the last layer leaves them, where they are asked for.
-    pub(crate) fn take_tree(&mut self) -> Option<Tree> {
-        self.tree.take()
+    /// The tables of files, lowest layer first, where files are asked for.
+    pub(crate) fn take_laid(&mut self) -> Vec<Laid> {
+        std::mem::take(&mut self.laid)
     }
 
     /// Whether a link stands at this place.
     pub(crate) fn is_link(&self, place: &str) -> bool {
-        self.symlinks.contains_key(place)
+        self.links.0.contains_key(place)
     }
 
     fn set(&mut self, path: String, layer: usize, state: State) {
-        self.symlinks.remove(&path);
+        if self.is_link(&path) {
+            Arc::make_mut(&mut self.links).0.remove(&path);
+        }
         let history = self.files.entry(path).or_default();
         // One state for each layer: what it held when the layer was complete.
         history.retain(|(at, _)| *at != layer);
         history.push((layer, state));
     }
 
-    /// Takes away what `gone` says, among the paths that begin with `start`.
+    /// Takes away what `gone` says, among what catalogers want that begins with `start`, and among links.
     fn remove(&mut self, layer: usize, gone: impl Fn(&str) -> bool, start: &str) {
-        if let Some(tree) = &mut self.tree {
-            tree.remove(&gone, start);
-        }
-        self.remove_wanted(layer, gone, start);
-    }
-
-    /// The same among what catalogers want, and among links.
-    fn remove_wanted(&mut self, layer: usize, gone: impl Fn(&str) -> bool, start: &str) {
         let from_start = || (std::ops::Bound::Included(start), std::ops::Bound::Unbounded);
         for (path, history) in self.files.range_mut::<str, _>(from_start()) {
             if !path.starts_with(start) {
@@ -167,15 +161,17 @@ impl View {
             }
         }
         let links: Vec<String> = self
-            .symlinks
+            .links
+            .0
             .range::<str, _>(from_start())
             .map(|(path, _)| path)
             .take_while(|path| path.starts_with(start))
             .filter(|path| gone(path))
             .cloned()
             .collect();
-        for link in links {
-            self.symlinks.remove(&link);
+        if !links.is_empty() {
+            let known = Arc::make_mut(&mut self.links);
+            links.iter().for_each(|link| drop(known.0.remove(link)));
         }
     }
 
@@ -183,47 +179,14 @@ impl View {
         self.files.get(path)?.last().map(|(_, state)| state).filter(|state| !matches!(state, State::Gone))
     }
 
-    /// Where `path` stands once the links in its directories are followed, but not one at its end.
+    /// As [`Links::place`].
     pub(crate) fn place(&self, path: &str) -> Option<String> {
-        let (dir, base) = path::split(path);
-        Some(path::join(&self.resolve(dir)?, base))
+        self.links.place(path)
     }
 
-    /// Where `path` leads once all links are followed, as Linux does with the image as its root. `None`
-    /// for a loop or a chain that is too long. Parts that nobody knows are taken as they are.
+    /// As [`Links::resolve`].
     pub(crate) fn resolve(&self, path: &str) -> Option<String> {
-        if self.symlinks.is_empty() {
-            return Some(path.to_owned());
-        }
-        let mut hops = 0;
-        let mut todo: VecDeque<String> = path.split('/').map(str::to_owned).collect();
-        let mut done = String::new();
-        while let Some(part) = todo.pop_front() {
-            match part.as_str() {
-                "" | "." => continue,
-                ".." => {
-                    done.truncate(done.rfind('/').unwrap_or(0));
-                    continue;
-                }
-                _ => {}
-            }
-            let next = path::join(&done, &part);
-            let Some(target) = self.symlinks.get(&next) else {
-                done = next;
-                continue;
-            };
-            hops += 1;
-            if hops > limits::LINK_HOPS || target.len() > limits::PATH_BYTES {
-                return None;
-            }
-            if target.starts_with('/') {
-                done.clear();
-            }
-            for part in target.split('/').rev() {
-                todo.push_front(part.to_owned());
-            }
-        }
-        Some(done)
+        self.links.resolve(path)
     }
 
     /// The digest of the layer's blob.
@@ -276,8 +239,57 @@ impl View {
     }
 }
 
+/// The symbolic links of the file system: where each stands, and its target.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Links(BTreeMap<String, String>);
+
+impl Links {
+    /// Where `path` stands once the links in its directories are followed, but not one at its end.
+    pub(crate) fn place(&self, path: &str) -> Option<String> {
+        let (dir, base) = path::split(path);
+        Some(path::join(&self.resolve(dir)?, base))
+    }
+
+    /// Where `path` leads once all links are followed, as Linux does with the image as its root. `None`
+    /// for a loop or a chain that is too long. Parts that nobody knows are taken as they are.
+    pub(crate) fn resolve(&self, path: &str) -> Option<String> {
+        if self.0.is_empty() {
+            return Some(path.to_owned());
+        }
+        let mut hops = 0;
+        let mut todo: VecDeque<String> = path.split('/').map(str::to_owned).collect();
+        let mut done = String::new();
+        while let Some(part) = todo.pop_front() {
+            match part.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    done.truncate(done.rfind('/').unwrap_or(0));
+                    continue;
+                }
+                _ => {}
+            }
+            let next = path::join(&done, &part);
+            let Some(target) = self.0.get(&next) else {
+                done = next;
+                continue;
+            };
+            hops += 1;
+            if hops > limits::LINK_HOPS || target.len() > limits::PATH_BYTES {
+                return None;
+            }
+            if target.starts_with('/') {
+                done.clear();
+            }
+            for part in target.split('/').rev() {
+                todo.push_front(part.to_owned());
+            }
+        }
+        Some(done)
+    }
+}
+
 /// What a layer's entries take the place of.
-pub(crate) struct Replaced<'a> {
+struct Replaced<'a> {
     names: &'a PathHasher,
     /// Sorted.
     paths: &'a [u64],
@@ -287,8 +299,10 @@ pub(crate) struct Replaced<'a> {
 
 impl Replaced<'_> {
     /// Whether something stands in the layer at `path`, or other than a directory above it.
-    pub(crate) fn holds(&self, path: &str) -> bool {
-        if self.is_at(self.names.other(path.as_bytes())) {
+    fn holds(&self, path: &str) -> bool {
+        let name = self.names.name(path);
+        // The two that stand for a path are neighbours.
+        if self.paths.binary_search_by_key(&name, |entry| PathHasher::name_of(*entry)).is_ok() {
             return true;
         }
         let dir = path::split(path).0;
@@ -301,14 +315,8 @@ impl Replaced<'_> {
         last.1
     }
 
-    /// Whether anything stands at the path that `name` is for.
-    pub(crate) fn is_at(&self, name: u64) -> bool {
-        // The two names of a path are neighbours.
-        self.paths.binary_search_by_key(&(name >> 1), |name| name >> 1).is_ok()
-    }
-
     /// Whether something other than a directory stands at `dir` or above it.
-    pub(crate) fn has_no_directory(&self, dir: &str) -> bool {
+    fn has_no_directory(&self, dir: &str) -> bool {
         let holds = |dir: &str| self.paths.binary_search(&self.names.other(dir.as_bytes())).is_ok();
         !dir.is_empty() && (holds(dir) || path::ancestors(dir).any(holds))
     }

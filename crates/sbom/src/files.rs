@@ -8,7 +8,7 @@
 //! `FILE_MARK`. A path that a notation cannot write (control characters, blanks at its end) is shown with `U+FFFD` in
 //! their place and stands there as it is.
 
-use crate::limits;
+use crate::{Layout, limits};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::{Borrow, Cow};
@@ -449,6 +449,8 @@ pub(crate) struct Writer {
     names: Arc<HashMap<String, String>>,
     /// Packages to which a relationship of the document gives their files.
     related: Arc<HashSet<String>>,
+    /// How the document is laid out, where it is JSON.
+    pub(crate) layout: Layout,
 }
 
 impl Writer {
@@ -457,6 +459,7 @@ impl Writer {
         inventory: &crate::inventory::Inventory,
         names: HashMap<String, String>,
         related: HashSet<String>,
+        layout: Layout,
     ) -> Self {
         let layers = inventory.layers.iter().enumerate().rev();
         Self {
@@ -464,6 +467,7 @@ impl Writer {
             layers: Arc::new(layers.map(|(at, layer)| (layer.digest.clone(), at)).collect()),
             names: Arc::new(names),
             related: Arc::new(related),
+            layout,
         }
     }
 

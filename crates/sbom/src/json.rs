@@ -3,16 +3,22 @@
 //! [`guard`] runs before any parser: it bounds the size and the depth with one pass over the bytes and no
 //! memory. Duplicate keys are refused by the derived readers for every key that we understand; keys that
 //! we skip cannot mean anything to us.
+//!
+//! A document is written by [`emit`], and the files in it, of which there may be a hundred thousand, by several threads
+//! ([`items`]).
 
 use crate::files::File;
 use crate::format::Layout;
 use crate::{Error, ErrorKind, Result, limits};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Serialize};
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 use std::fmt;
 use std::io::{self, BufWriter, Write};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 /// Refuses bytes beyond the size or depth that [`crate::limits`] allows.
 pub(crate) fn guard(tried: &str, bytes: &[u8]) -> Result<()> {
@@ -125,7 +131,7 @@ pub(crate) fn emit(tried: &str, document: &impl Serialize, layout: Layout, out: 
     // serde_json writes a few bytes at a time, and `out` may be known at run time alone.
     let mut out = BufWriter::with_capacity(64 << 10, out);
     let result = match layout {
-        Layout::Compact => serde_json::to_writer(&mut out, document),
+        Layout::Compact => document.serialize(&mut Serializer::with_formatter(&mut out, Compact)),
         Layout::Pretty => document.serialize(&mut Serializer::with_formatter(&mut out, Pretty::default())),
     };
     result
@@ -135,8 +141,103 @@ pub(crate) fn emit(tried: &str, document: &impl Serialize, layout: Layout, out: 
         .map_err(|e| Error::new(tried, ErrorKind::Io(e.to_string())))
 }
 
+/// Items that a thread writes at a time: some dozens of kilobytes.
+const PIECE_ITEMS: usize = 128;
+/// Lists of fewer pieces are not worth a thread.
+const FEW_PIECES: usize = 16;
+/// Threads that write a list, at most.
+const WRITERS: usize = 4;
+
+/// Where a list stands in the document that [`emit`] writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Within {
+    pub(crate) layout: Layout,
+    /// Lists and objects around the items.
+    pub(crate) depth: usize,
+}
+
+/// Writes the items number 0 to `count` at the end of `list`, those that are `None` left out. The bytes are those that
+/// one after the other would give; the work is done by several threads, a piece at a time, and few pieces wait.
+pub(crate) fn items<L: SerializeSeq, T: Serialize>(
+    list: &mut L,
+    count: usize,
+    within: Within,
+    item: impl Fn(usize) -> Option<T> + Sync,
+) -> std::result::Result<(), L::Error> {
+    let render = |piece: usize| {
+        let first = piece * PIECE_ITEMS;
+        let items = (first..count.min(first + PIECE_ITEMS)).filter_map(&item);
+        match within.layout {
+            Layout::Compact => joined(items, Compact),
+            Layout::Pretty => joined(items, Pretty { depth: within.depth, is_filled: false }),
+        }
+    };
+    let mut put = |piece: serde_json::Result<Vec<u8>>| match piece {
+        Ok(piece) if piece.is_empty() => Ok(()),
+        Ok(piece) => list.serialize_element(&Json(&piece)),
+        Err(e) => Err(L::Error::custom(e)),
+    };
+    let pieces = count.div_ceil(PIECE_ITEMS);
+    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(WRITERS));
+    if pieces < FEW_PIECES || threads == 1 {
+        return (0..pieces).try_for_each(|piece| put(render(piece)));
+    }
+    thread::scope(|scope| {
+        let render = &render;
+        let written: Vec<_> = (0..threads)
+            .map(|first| {
+                let (to, written) = sync_channel(2);
+                // Nobody listens once writing has failed.
+                scope.spawn(move || {
+                    (first..pieces).step_by(threads).try_for_each(|piece| to.send(render(piece)))
+                });
+                written
+            })
+            .collect();
+        // Pieces are dealt in turn, and taken so.
+        written.iter().cycle().take(pieces).try_for_each(|written| match written.recv() {
+            Ok(piece) => put(piece),
+            Err(_) => Err(L::Error::custom("a thread that wrote a part of it has died")),
+        })
+    })
+}
+
+/// Items of a list with what stands between them.
+fn joined<T: Serialize, F: Formatter + Clone>(
+    items: impl Iterator<Item = T>,
+    formatter: F,
+) -> serde_json::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for item in items {
+        if !out.is_empty() {
+            formatter.clone().begin_array_value(&mut out, false).map_err(serde_json::Error::io)?;
+        }
+        item.serialize(&mut Serializer::with_formatter(&mut out, formatter.clone()))?;
+    }
+    Ok(out)
+}
+
+/// JSON that is there already, as [`Compact`] and [`Pretty`] take it: no document of ours has bytes.
+struct Json<'a>(&'a [u8]);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// What serde_json writes without a formatter.
+#[derive(Clone)]
+struct Compact;
+
+impl Formatter for Compact {
+    fn write_byte_array<W: ?Sized + Write>(&mut self, out: &mut W, json: &[u8]) -> io::Result<()> {
+        out.write_all(json)
+    }
+}
+
 /// What serde_json's own pretty formatter writes, a line's beginning at a time and not each two blanks of it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Pretty {
     depth: usize,
     is_filled: bool,
@@ -168,6 +269,10 @@ impl Pretty {
 }
 
 impl Formatter for Pretty {
+    fn write_byte_array<W: ?Sized + Write>(&mut self, out: &mut W, json: &[u8]) -> io::Result<()> {
+        out.write_all(json)
+    }
+
     fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
         self.open(out, b"[")
     }
@@ -238,6 +343,7 @@ pub(crate) fn content_hash(tried: &str, document: &impl Serialize, files: &[File
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::collections::BTreeMap;
 
     #[test]
     fn pretty_is_what_serde_json_calls_so() {
@@ -250,6 +356,39 @@ mod tests {
             emit("", &document, Layout::Pretty, &mut ours).unwrap();
             let theirs = serde_json::to_string_pretty(&document).unwrap() + "\n";
             assert_eq!(String::from_utf8(ours).unwrap(), theirs);
+        }
+    }
+
+    #[test]
+    fn a_list_by_several_threads_is_the_list() {
+        /// Every seventh is left out.
+        struct Numbers {
+            first: Vec<u8>,
+            count: usize,
+            layout: Layout,
+            number: fn(usize) -> Option<serde_json::Value>,
+        }
+        let number: fn(usize) -> _ =
+            |at: usize| (!at.is_multiple_of(7)).then(|| json!({ "at": at, "text": "é\n", "none": [] }));
+        impl Serialize for Numbers {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+                let mut list = serializer.serialize_seq(None)?;
+                self.first.iter().try_for_each(|n| list.serialize_element(n))?;
+                items(&mut list, self.count, Within { layout: self.layout, depth: 2 }, self.number)?;
+                list.end()
+            }
+        }
+        for (first, count) in [(0, 0), (2, 0), (0, 1), (0, 2), (1, 300), (3, 5_000), (0, PIECE_ITEMS * 40)] {
+            for layout in [Layout::Compact, Layout::Pretty] {
+                let first = vec![1; first];
+                let mut plain: Vec<_> = first.iter().map(|n| json!(n)).collect();
+                plain.extend((0..count).filter_map(number));
+                let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+                let numbers = Numbers { first, count, layout, number };
+                emit("", &BTreeMap::from([("a", numbers)]), layout, &mut ours).unwrap();
+                emit("", &json!({ "a": plain }), layout, &mut theirs).unwrap();
+                assert!(ours == theirs, "{count} {layout:?}");
+            }
         }
     }
 }

@@ -8,7 +8,8 @@
 //! Bytecode that is compiled at installation is in nobody's list, and is nobody's.
 
 use super::lists::{self, Role, System};
-use super::{Directories, Listed, Placed, Recorded, Tree};
+use super::tree::Files;
+use super::{Directories, Listed, Recorded, Tree};
 use crate::squash::View;
 use crate::{limits, path};
 use seaworthy_sbom::files::{
@@ -30,7 +31,7 @@ enum As {
 
 /// Puts the files that were asked for, and what all of them tell, into the inventory.
 pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &mut Inventory) {
-    let Tree { files, lists, left_out, unkept, directories: _ } = tree;
+    let Tree { files, lists, left_out, unkept } = tree;
     let packages = &inventory.packages;
     let mut claims =
         Claims { view, files, packages, findings: FileFindings::default(), missing: BTreeMap::new() };
@@ -73,7 +74,7 @@ pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &
     let mut unknown: HashSet<u32> = HashSet::new();
     // Room for all of them, of which what is not used is never touched: a list that grows is there twice for a while.
     let (mut listed, mut untold) = (Vec::with_capacity(files.len()), 0_usize);
-    for (path, placed) in files {
+    for (path, placed) in files.into_sorted() {
         let path = format!("/{path}");
         let record = match placed.content {
             Ok(record) => record,
@@ -92,7 +93,9 @@ pub(crate) fn report(tree: Tree, view: &View, selection: Selection, inventory: &
             Some(owner) => {
                 findings.owned += 1;
                 let hasher = hashers.entry(owner).or_default();
-                hasher.update(format!("{}  {path}\n", Hex(record.sums.sha256)));
+                let mut digits = [0; 64];
+                let _ = hex::encode_to_slice(record.sums.sha256, &mut digits);
+                [&digits[..], b"  ", path.as_bytes(), b"\n"].iter().for_each(|part| hasher.update(part));
             }
             None => {
                 findings.unowned.add(record.size);
@@ -149,7 +152,7 @@ fn is_documentation(path: &str) -> bool {
 
 struct Claims<'a> {
     view: &'a View,
-    files: BTreeMap<Box<str>, Placed>,
+    files: Files,
     packages: &'a [Package],
     findings: FileFindings,
     /// Files that a package recorded and that are not there.
@@ -271,7 +274,7 @@ impl<'a> Claims<'a> {
             }
         }
         // What dpkg keeps about a package is part of its installation.
-        for (path, placed) in &mut self.files {
+        for (path, placed) in self.files.iter_mut() {
             let (dir, base) = path::split(path);
             if dir.ends_with("lib/dpkg/info") || dir.ends_with("lib/dpkg/status.d") {
                 let name = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
@@ -321,7 +324,7 @@ impl<'a> Claims<'a> {
                         _ => As::Content,
                     };
                     let Some(place) = directories.place(file.path.clone()) else { continue };
-                    if kind == As::Documentation && !self.files.contains_key(&place) {
+                    if kind == As::Documentation && !self.files.contains(&place) {
                         self.findings.missing_documentation += u64::from(file.sum.is_some());
                         continue;
                     }
@@ -419,11 +422,11 @@ impl<'a> Claims<'a> {
             return;
         }
         for (path, placed) in self.files.iter_mut().filter(|(_, placed)| placed.owner.is_none()) {
-            let extension = extension_of_gem(path);
-            let path = extension.as_deref().unwrap_or(path);
-            let dirs = std::iter::once(path).chain(path::ancestors(path));
+            let Some(path) = extension_of_gem(path) else { continue };
+            let dirs = std::iter::once(path.as_str()).chain(path::ancestors(&path));
             placed.owner = dirs.into_iter().find_map(|dir| owned.get(dir)).copied();
         }
+        self.files.give(&owned);
     }
 
     /// The file by which a package is known is its own. Of several packages that one file proves, it is the one that

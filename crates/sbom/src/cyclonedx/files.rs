@@ -3,12 +3,13 @@
 //! CycloneDX has no relationship that gives a file to a component, nor fields for permissions and layers: all that stands
 //! in one property of ours. Others' files are read with what they say in fields.
 //!
-//! Files are written one at a time, as in SPDX.
+//! Files are written a piece at a time, as in SPDX.
 
 use super::FILE;
 use super::model::{Component, Hash, Property};
 use super::read::{TRIED, from_alg};
 use crate::files::{self, File, Reader, Writer};
+use crate::json::{self, Within};
 use crate::{Error, ErrorKind, Result, limits};
 use serde::{Serialize, Serializer};
 
@@ -20,6 +21,7 @@ pub(super) struct Listed {
 
 impl Listed {
     /// Each of them, packages first.
+    #[cfg(feature = "documents")]
     pub(super) fn each<E>(
         &self,
         mut take: impl FnMut(&Component) -> std::result::Result<(), E>,
@@ -53,7 +55,11 @@ impl Serialize for Listed {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         use serde::ser::SerializeSeq as _;
         let mut list = serializer.serialize_seq(None)?;
-        self.each(|component| list.serialize_element(component))?;
+        self.packages.iter().try_for_each(|component| list.serialize_element(component))?;
+        let Writer { files, layout, .. } = &self.files;
+        // In the list of components of the document.
+        let within = Within { layout: *layout, depth: 2 };
+        json::items(&mut list, files.len(), within, |at| files.get(at).map(|file| self.component(file)))?;
         list.end()
     }
 }

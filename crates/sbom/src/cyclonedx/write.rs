@@ -65,14 +65,14 @@ const PLAIN_IDS: [&str; 38] = [
 /// # Errors
 /// [`ErrorKind::Io`] when `out` fails.
 pub fn write(inventory: &Inventory, options: &WriteOptions, out: impl Write) -> Result<()> {
-    json::emit(TRIED, &complete(inventory, options.cyclonedx)?, options.layout, out)
+    json::emit(TRIED, &complete(inventory, options)?, options.layout, out)
 }
 
 /// The document with its serial number, which is made of the rest of it.
-pub(super) fn complete(inventory: &Inventory, version: Version) -> Result<Written> {
+pub(super) fn complete(inventory: &Inventory, options: &WriteOptions) -> Result<Written> {
     let mut inventory = inventory.clone();
     inventory.normalize();
-    let mut document = document(&inventory, version)?;
+    let mut document = document(&inventory, options)?;
     let files = std::mem::take(&mut document.components.files.files);
     document.serial_number = serial(&json::content_hash(TRIED, &document, &files)?);
     document.components.files.files = files;
@@ -94,7 +94,8 @@ fn serial(hash: &[u8; 32]) -> String {
     format!("urn:uuid:{}", groups.join("-"))
 }
 
-fn document(inventory: &Inventory, version: Version) -> Result<Written> {
+fn document(inventory: &Inventory, options: &WriteOptions) -> Result<Written> {
+    let version = options.cyclonedx;
     let mut used = crate::spdx::Ids::without(&[IMAGE, OS]);
     let refs: HashMap<&str, String> =
         inventory.packages.iter().map(|p| (p.id.as_str(), used.unique(&p.id))).collect();
@@ -131,7 +132,7 @@ fn document(inventory: &Inventory, version: Version) -> Result<Written> {
         .insert(0, Dependency { from: IMAGE.to_owned(), depends_on: (!top.is_empty()).then_some(top) });
 
     let names = refs.iter().map(|(id, name)| ((*id).to_owned(), name.clone())).collect();
-    let files = crate::files::Writer::new(inventory, names, HashSet::new());
+    let files = crate::files::Writer::new(inventory, names, HashSet::new(), options.layout);
     let components = Listed { packages: components, files };
     let aggregate = if inventory.gaps.is_empty() { "complete" } else { "incomplete" };
     Ok(Written {

@@ -15,7 +15,7 @@ use super::{NAMESPACE, READ, Version, read as json_read, write as json_write};
 use crate::inventory::Inventory;
 use crate::losses::Losses;
 use crate::xml::{Element as Node, is_xml, parse};
-use crate::{Error, ErrorKind, Result, limits};
+use crate::{Error, ErrorKind, Result, WriteOptions, limits};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use std::io::Write;
@@ -29,7 +29,8 @@ const WRITING: &str = "write the CycloneDX document";
 /// [`ErrorKind::Unsupported`] where a value holds a character that XML 1.0 has no way to write,
 /// [`ErrorKind::Io`] when `out` fails.
 pub fn write(inventory: &Inventory, version: Version, mut out: impl Write) -> Result<()> {
-    let document = json_write::complete(inventory, version)?;
+    let options = WriteOptions { cyclonedx: version, ..WriteOptions::default() };
+    let document = json_write::complete(inventory, &options)?;
     let mut tree = Tree { writer: Writer::new_with_indent(Vec::new(), b' ', 2), unwritable: None };
     tree.document(&document).map_err(|e| Error::new(WRITING, ErrorKind::Io(e.to_string())))?;
     if let Some(text) = tree.unwritable {

@@ -4,15 +4,17 @@
 //! verification code (SPDX 2.3, section 7.9), which without them would say something untrue. Where they are not (somebody
 //! asked for the files that nobody owns, and for changed ones), the owner stands in our text beside the file.
 //!
-//! Files are written one at a time: a hundred thousand of them in the document's own form would take more memory than
+//! Files are written a piece at a time: a hundred thousand of them in the document's own form would take more memory than
 //! the inventory they come from.
 
 use super::model::{Checksum, Relationship};
 use crate::files::{self, FILE_MARK, File, Hex, Reader, Writer};
 use crate::inventory::Inventory;
-use crate::json;
+use crate::json::{self, Within};
 use serde::de::Deserializer;
+use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -61,8 +63,6 @@ impl Sums {
 
 impl Serialize for Sums {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeSeq as _;
-
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Sum<T> {
@@ -96,6 +96,7 @@ impl List {
     }
 
     /// Each file, with what the document calls its package.
+    #[cfg(feature = "documents")]
     pub(super) fn elements(&self) -> impl Iterator<Item = (Option<&str>, Element)> {
         self.0.files.iter().enumerate().map(|(at, file)| (self.0.owner(file), self.element(at, file)))
     }
@@ -103,8 +104,18 @@ impl List {
 
 impl Serialize for List {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.elements().map(|(_, element)| element))
+        let mut list = serializer.serialize_seq(None)?;
+        let files = &self.0.files;
+        json::items(&mut list, files.len(), within(&self.0), |at| {
+            files.get(at).map(|file| self.element(at, file))
+        })?;
+        list.end()
     }
+}
+
+/// In a list of the document.
+fn within(files: &Writer) -> Within {
+    Within { layout: files.layout, depth: 2 }
 }
 
 /// A relationship as it is written.
@@ -113,7 +124,7 @@ impl Serialize for List {
 pub(super) struct Edge<'a> {
     pub(super) spdx_element_id: &'a str,
     pub(super) relationship_type: &'a str,
-    pub(super) related_spdx_element: &'a str,
+    pub(super) related_spdx_element: Cow<'a, str>,
 }
 
 /// The relationships of a document that is written.
@@ -123,33 +134,34 @@ pub(super) struct Edges {
 }
 
 impl Edges {
+    fn between_packages(&self) -> impl Iterator<Item = Edge<'_>> {
+        self.between_packages.iter().map(|relationship| Edge {
+            spdx_element_id: &relationship.spdx_element_id,
+            relationship_type: &relationship.relationship_type,
+            related_spdx_element: Cow::Borrowed(&relationship.related_spdx_element),
+        })
+    }
+
+    /// That the file at this place of the list is its package's.
+    fn contains(&self, at: usize) -> Option<Edge<'_>> {
+        let owner = self.files.owner(self.files.files.get(at)?)?;
+        let related_spdx_element = Cow::Owned(id(at));
+        Some(Edge { spdx_element_id: owner, relationship_type: "CONTAINS", related_spdx_element })
+    }
+
     /// Each of them.
-    pub(super) fn each<E>(&self, mut take: impl FnMut(&Edge<'_>) -> Result<(), E>) -> Result<(), E> {
-        self.between_packages.iter().try_for_each(|relationship| {
-            take(&Edge {
-                spdx_element_id: &relationship.spdx_element_id,
-                relationship_type: &relationship.relationship_type,
-                related_spdx_element: &relationship.related_spdx_element,
-            })
-        })?;
-        for (at, file) in self.files.files.iter().enumerate() {
-            if let Some(owner) = self.files.owner(file) {
-                take(&Edge {
-                    spdx_element_id: owner,
-                    relationship_type: "CONTAINS",
-                    related_spdx_element: &id(at),
-                })?;
-            }
-        }
-        Ok(())
+    #[cfg(feature = "documents")]
+    pub(super) fn each(&self) -> impl Iterator<Item = Edge<'_>> {
+        let files = 0..self.files.files.len();
+        self.between_packages().chain(files.filter_map(|at| self.contains(at)))
     }
 }
 
 impl Serialize for Edges {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeSeq as _;
         let mut list = serializer.serialize_seq(None)?;
-        self.each(|relationship| list.serialize_element(relationship))?;
+        self.between_packages().try_for_each(|edge| list.serialize_element(&edge))?;
+        json::items(&mut list, self.files.files.len(), within(&self.files), |at| self.contains(at))?;
         list.end()
     }
 }

@@ -17,7 +17,7 @@ use super::write::complete;
 use crate::files::checksum_is_read;
 use crate::inventory::Inventory;
 use crate::losses::Losses;
-use crate::{Error, ErrorKind, Result, limits};
+use crate::{Error, ErrorKind, Layout, Result, limits};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
@@ -32,7 +32,7 @@ const CLOSE: &str = "</text>";
 /// [`ErrorKind::Unsupported`] where a name or an identifier holds a control character, [`ErrorKind::Io`] when
 /// `out` fails.
 pub fn write(inventory: &Inventory, out: impl Write) -> Result<()> {
-    let document = complete(inventory)?;
+    let document = complete(inventory, Layout::default())?;
     let mut lines = Lines(Vec::new());
     document_lines(&document, &mut lines)?;
     let mut out = out;
@@ -125,7 +125,7 @@ fn document_lines(document: &Written, out: &mut Lines) -> Result<()> {
         }
     }
     out.push(&["\n"]);
-    document.relationships.each(|r| {
+    document.relationships.each().try_for_each(|r| {
         let text = format!("{} {} {}", r.spdx_element_id, r.relationship_type, r.related_spdx_element);
         out.line("Relationship", &text)
     })

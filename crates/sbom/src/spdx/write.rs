@@ -7,7 +7,7 @@ use super::model::{
 use super::{CONTEXT, DOCUMENT_MARK, GAP_MARK, IMAGE, OS, PACKAGE_MARK, PACKAGE_PREFIX, files, read};
 use crate::fields::{self, DocumentExtra, PackageExtra, Party};
 use crate::inventory::{Creator, Inventory, OsRelease, Package, RelationshipKind};
-use crate::{ErrorKind, Result, WriteOptions, json, license, purl};
+use crate::{ErrorKind, Layout, Result, WriteOptions, json, license, purl};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
@@ -20,14 +20,14 @@ const TRIED: &str = "write the SPDX document";
 /// # Errors
 /// [`ErrorKind::Io`] when `out` fails.
 pub fn write(inventory: &Inventory, options: &WriteOptions, out: impl Write) -> Result<()> {
-    json::emit(TRIED, &complete(inventory)?, options.layout, out)
+    json::emit(TRIED, &complete(inventory, options.layout)?, options.layout, out)
 }
 
-/// The document with its namespace, which is made of the rest of it.
-pub(super) fn complete(inventory: &Inventory) -> Result<Written> {
+/// The document with its namespace, which is made of the rest of it, to be laid out so.
+pub(super) fn complete(inventory: &Inventory, layout: Layout) -> Result<Written> {
     let mut inventory = inventory.clone();
     inventory.normalize();
-    let mut document = document(&inventory)?;
+    let mut document = document(&inventory, layout)?;
     let files = std::mem::take(&mut document.files.0);
     document.relationships.files = Arc::default();
     let hash = hex::encode(json::content_hash(TRIED, &document, &files.files)?);
@@ -37,7 +37,7 @@ pub(super) fn complete(inventory: &Inventory) -> Result<Written> {
     Ok(document)
 }
 
-fn document(inventory: &Inventory) -> Result<Written> {
+fn document(inventory: &Inventory, layout: Layout) -> Result<Written> {
     let created = fields::rfc3339(inventory.created.unwrap_or_default());
     let mut creators: Vec<String> = inventory.creators.iter().map(creator).collect();
     if creators.is_empty() {
@@ -102,7 +102,7 @@ fn document(inventory: &Inventory) -> Result<Written> {
     };
     let names = ids.iter().map(|(id, name)| ((*id).to_owned(), name.clone())).collect();
     let related = codes.keys().map(|id| (*id).to_owned()).collect();
-    let writer = Arc::new(crate::files::Writer::new(inventory, names, related));
+    let writer = Arc::new(crate::files::Writer::new(inventory, names, related, layout));
     let extracted = extracted.into_iter().map(|(id, mut texts): (String, BTreeSet<String>)| {
         if texts.is_empty() {
             texts.insert(format!("The text of {id} is not known here."));

@@ -212,7 +212,7 @@ fn document(inventory: &Inventory, base: &str) -> Result<files::Graph> {
         image,
         elements: graph.elements,
         relations: graph.relations,
-        files: crate::files::Writer::new(inventory, names, related),
+        files: crate::files::Writer::new(inventory, names, related, Layout::default()),
     })
 }
 
