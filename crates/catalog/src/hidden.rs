@@ -38,6 +38,8 @@ pub(crate) fn add(
     for (index, facts) in layers.into_iter().enumerate() {
         let (changes, links) = (view.changes().0, view.changes().1.clone());
         view.lay(index, Arc::unwrap_or_clone(facts), names);
+        // Files are listed as the whole image has them.
+        drop(view.take_laid());
         if view.changes() == (changes, &links) {
             continue;
         }
