@@ -261,9 +261,7 @@ pub(crate) fn read_kept(path: &Path) -> Outcome<Vec<u8>> {
 /// where it is `secret`.
 pub(crate) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Outcome<()> {
     put_file(path, access, |file| {
-        file.write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(|e| Failure::local(format!("cannot write {}: {e}", path.display())))
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| cannot_write(path, e))
     })
 }
 
@@ -273,8 +271,12 @@ pub(crate) fn write_output(path: &Path, write: impl FnOnce(&mut dyn Write) -> Ou
     put_file(path, Access::Public, |file| {
         let mut out = std::io::BufWriter::with_capacity(128 << 10, file);
         write(&mut out)?;
-        out.flush().map_err(|e| Failure::local(format!("cannot write {}: {e}", path.display())))
+        out.flush().map_err(|e| cannot_write(path, e))
     })
+}
+
+fn cannot_write(path: &Path, why: impl std::fmt::Display) -> Failure {
+    Failure::local(format!("cannot write {}: {why}", path.display()))
 }
 
 fn put_file(
@@ -282,7 +284,6 @@ fn put_file(
     access: Access,
     write: impl FnOnce(&mut std::fs::File) -> Outcome<()>,
 ) -> Outcome<()> {
-    let fail = |e: &dyn std::fmt::Display| Failure::local(format!("cannot write {}: {e}", path.display()));
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -294,9 +295,9 @@ fn put_file(
         };
         builder.permissions(std::fs::Permissions::from_mode(mode));
     }
-    let mut file = builder.tempfile_in(dir).map_err(|e| fail(&e))?;
+    let mut file = builder.tempfile_in(dir).map_err(|e| cannot_write(path, e))?;
     write(file.as_file_mut())?;
-    file.persist(path).map_err(|e| fail(&e))?;
+    file.persist(path).map_err(|e| cannot_write(path, e))?;
     Ok(())
 }
 

@@ -2,15 +2,15 @@
 //!
 //! Refuses what goes beyond the bytes, and nothing else.
 
+use crate::pack;
+
 /// What is left of them.
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The next `n` bytes.
     pub(crate) fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(taken)
+        pack::take(&mut self.0, n)
     }
 
     /// The number in the next `bytes`, of which there are at most eight.

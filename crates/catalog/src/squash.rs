@@ -70,25 +70,25 @@ impl View {
     /// Lays the layer number `layer` on what is there; the lower ones were laid before.
     pub(crate) fn lay(&mut self, layer: usize, facts: Facts, names: &PathHasher) {
         // Whiteouts speak about lower layers: all of them first.
-        let mut gone = Gone::default();
+        let mut gone = facts.files.is_some().then(Gone::default);
         for hidden in &facts.whiteouts {
             if let Some(hidden) = self.place(hidden) {
                 self.remove(layer, |p| p == hidden || path::is_below(p, &hidden), &hidden);
-                gone.at(&hidden, names);
+                gone.iter_mut().for_each(|gone| gone.at(&hidden, names));
             }
         }
         for dir in &facts.opaque {
             if let Some(dir) = self.resolve(dir) {
                 self.remove(layer, |p| path::is_below(p, &dir), &dir);
-                gone.below(&dir, names);
+                gone.iter_mut().for_each(|gone| gone.below(&dir, names));
             }
         }
-        let replaced = Replaced { names, paths: &facts.paths, last: RefCell::default() };
+        let replaced = Replaced::new(names, &facts.paths);
         self.remove(layer, |p| replaced.holds(p), "");
         for (link, target) in facts.symlinks {
             if let Some(link) = self.place(&link) {
                 self.remove(layer, |p| p == link || path::is_below(p, &link), &link);
-                gone.at(&link, names);
+                gone.iter_mut().for_each(|gone| gone.at(&link, names));
                 Arc::make_mut(&mut self.links).0.insert(link, target);
             }
         }
@@ -122,7 +122,7 @@ impl View {
             let why = format!("a hard link to {}, which was not read", path::shown(target.as_bytes()));
             self.set(file, layer, State::Unread(why));
         }
-        if let Some(table) = facts.files {
+        if let (Some(table), Some(mut gone)) = (facts.files, gone) {
             gone.replaced(facts.paths);
             self.laid.push(Laid { layer, gone, table, links: Arc::clone(&self.links) });
         }
@@ -289,17 +289,21 @@ impl Links {
 }
 
 /// What a layer's entries take the place of.
-struct Replaced<'a> {
+pub(crate) struct Replaced<'a> {
     names: &'a PathHasher,
-    /// Sorted.
     paths: &'a [u64],
     /// The directory that was asked about last, and the answer: paths are asked for in their order.
     last: RefCell<(String, bool)>,
 }
 
-impl Replaced<'_> {
+impl<'a> Replaced<'a> {
+    /// `paths` are those of [`Facts::paths`], sorted.
+    pub(crate) fn new(names: &'a PathHasher, paths: &'a [u64]) -> Self {
+        Self { names, paths, last: RefCell::default() }
+    }
+
     /// Whether something stands in the layer at `path`, or other than a directory above it.
-    fn holds(&self, path: &str) -> bool {
+    pub(crate) fn holds(&self, path: &str) -> bool {
         let name = self.names.name(path);
         // The two that stand for a path are neighbours.
         if self.paths.binary_search_by_key(&name, |entry| PathHasher::name_of(*entry)).is_ok() {

@@ -148,28 +148,24 @@ const FEW_PIECES: usize = 16;
 /// Threads that write a list, at most.
 const WRITERS: usize = 4;
 
-/// Where a list stands in the document that [`emit`] writes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Within {
-    pub(crate) layout: Layout,
-    /// Lists and objects around the items.
-    pub(crate) depth: usize,
-}
+/// What is around the items of [`items`]: the list, and the document.
+const ITEM_DEPTH: usize = 2;
 
-/// Writes the items number 0 to `count` at the end of `list`, those that are `None` left out. The bytes are those that
-/// one after the other would give; the work is done by several threads, a piece at a time, and few pieces wait.
+/// Writes the items number 0 to `count` at the end of `list`, a list of the document that [`emit`] writes in that layout;
+/// those that are `None` are left out. The bytes are those that one after the other would give; the work is done by
+/// several threads, a piece at a time, and few pieces wait.
 pub(crate) fn items<L: SerializeSeq, T: Serialize>(
     list: &mut L,
     count: usize,
-    within: Within,
+    layout: Layout,
     item: impl Fn(usize) -> Option<T> + Sync,
 ) -> std::result::Result<(), L::Error> {
     let render = |piece: usize| {
         let first = piece * PIECE_ITEMS;
         let items = (first..count.min(first + PIECE_ITEMS)).filter_map(&item);
-        match within.layout {
+        match layout {
             Layout::Compact => joined(items, Compact),
-            Layout::Pretty => joined(items, Pretty { depth: within.depth, is_filled: false }),
+            Layout::Pretty => joined(items, Pretty { depth: ITEM_DEPTH, is_filled: false }),
         }
     };
     let mut put = |piece: serde_json::Result<Vec<u8>>| match piece {
@@ -374,7 +370,7 @@ mod tests {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
                 let mut list = serializer.serialize_seq(None)?;
                 self.first.iter().try_for_each(|n| list.serialize_element(n))?;
-                items(&mut list, self.count, Within { layout: self.layout, depth: 2 }, self.number)?;
+                items(&mut list, self.count, self.layout, self.number)?;
                 list.end()
             }
         }

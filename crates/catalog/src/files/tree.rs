@@ -5,7 +5,7 @@
 
 use super::{Directories, Entry, Listed, Record, Table, remove};
 use crate::layer::PathHasher;
-use crate::squash::Links;
+use crate::squash::{Links, Replaced};
 use crate::{limits, path};
 use seaworthy_sbom::files::State;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -62,16 +62,10 @@ impl Gone {
         self.below.iter().copied().chain(others.map(|entry| PathHasher::name_of(*entry)))
     }
 
-    fn holds(&self, path: &str, names: &PathHasher) -> bool {
-        // The two that stand for a path are neighbours.
-        let is_replaced =
-            |name| self.replaced.binary_search_by_key(&name, |entry| PathHasher::name_of(*entry)).is_ok();
-        let is_gone = |dir: &str| {
-            self.below.contains(&names.name(dir))
-                || self.replaced.binary_search(&names.other(dir.as_bytes())).is_ok()
-        };
-        let name = names.name(path);
-        self.at.contains(&name) || is_replaced(name) || path::ancestors(path).any(is_gone) || is_gone("")
+    /// Whether it is one of those that are gone whatever stands in the layer.
+    fn names(&self, path: &str, names: &PathHasher) -> bool {
+        let is_gone = |dir: &str| self.below.contains(&names.name(dir));
+        self.at.contains(&names.name(path)) || path::ancestors(path).any(is_gone) || is_gone("")
     }
 }
 
@@ -117,7 +111,8 @@ impl Tree {
         gone.places().for_each(|name| self.files.remove(name));
         self.files.remove_below(gone.directories());
         let names = &self.files.names;
-        remove(&mut self.lists, "", |path| gone.holds(path, names));
+        let replaced = Replaced::new(names, &gone.replaced);
+        remove(&mut self.lists, "", |path| replaced.holds(path) || gone.names(path, names));
     }
 
     /// Lays the files of a layer on those below; what they replace is gone already. `place` follows the links in the
@@ -235,7 +230,7 @@ impl Files {
                 *owner = owner.or(outer);
             }
         }
-        for (_, file) in self.placed.iter_mut().flatten() {
+        for (_, file) in self.iter_mut() {
             file.owner = file.owner.or_else(|| *owner_of.get(file.directory as usize)?);
         }
     }

@@ -9,8 +9,7 @@ use super::FILE;
 use super::model::{Component, Hash, Property};
 use super::read::{TRIED, from_alg};
 use crate::files::{self, File, Reader, Writer};
-use crate::json::{self, Within};
-use crate::{Error, ErrorKind, Result, limits};
+use crate::{Error, ErrorKind, Result, json, limits};
 use serde::{Serialize, Serializer};
 
 /// The components of a document that is written.
@@ -57,9 +56,7 @@ impl Serialize for Listed {
         let mut list = serializer.serialize_seq(None)?;
         self.packages.iter().try_for_each(|component| list.serialize_element(component))?;
         let Writer { files, layout, .. } = &self.files;
-        // In the list of components of the document.
-        let within = Within { layout: *layout, depth: 2 };
-        json::items(&mut list, files.len(), within, |at| files.get(at).map(|file| self.component(file)))?;
+        json::items(&mut list, files.len(), *layout, |at| files.get(at).map(|file| self.component(file)))?;
         list.end()
     }
 }

@@ -10,7 +10,7 @@
 use super::model::{Checksum, Relationship};
 use crate::files::{self, FILE_MARK, File, Hex, Reader, Writer};
 use crate::inventory::Inventory;
-use crate::json::{self, Within};
+use crate::json;
 use serde::de::Deserializer;
 use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Serialize, Serializer};
@@ -106,16 +106,11 @@ impl Serialize for List {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
         let files = &self.0.files;
-        json::items(&mut list, files.len(), within(&self.0), |at| {
+        json::items(&mut list, files.len(), self.0.layout, |at| {
             files.get(at).map(|file| self.element(at, file))
         })?;
         list.end()
     }
-}
-
-/// In a list of the document.
-fn within(files: &Writer) -> Within {
-    Within { layout: files.layout, depth: 2 }
 }
 
 /// A relationship as it is written.
@@ -161,7 +156,7 @@ impl Serialize for Edges {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
         self.between_packages().try_for_each(|edge| list.serialize_element(&edge))?;
-        json::items(&mut list, self.files.files.len(), within(&self.files), |at| self.contains(at))?;
+        json::items(&mut list, self.files.files.len(), self.files.layout, |at| self.contains(at))?;
         list.end()
     }
 }
